@@ -1,0 +1,64 @@
+/** The failures of the command-line contract; each has one exit code. */
+export type ErrorCode =
+  | 'bug'
+  | 'usage'
+  | 'denied'
+  | 'login_required'
+  | 'protocol'
+  | 'network'
+  | 'store'
+  | 'timeout';
+
+const exitCodes: Readonly<Record<ErrorCode, number>> = {
+  bug: 1,
+  usage: 2,
+  denied: 3,
+  login_required: 4,
+  protocol: 5,
+  network: 6,
+  store: 7,
+  timeout: 8,
+};
+
+export interface AuthErrorOptions {
+  /** The next thing to do, preferably a command. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** A failure that the person can act on. Anything else that is thrown is a bug of ours. */
+export class AuthError extends Error {
+  override readonly name = 'AuthError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: AuthErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.hint = options.hint;
+  }
+
+  get exitCode(): number {
+    return exitCodes[this.code];
+  }
+}
+
+const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+export type EndingSignal = keyof typeof signalNumbers;
+
+/** The person, or the system, wants the program to end. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+  readonly exitCode: number;
+
+  constructor(signal: EndingSignal) {
+    super(signal);
+    this.exitCode = 128 + signalNumbers[signal];
+  }
+}
+
+/** The system's name of a failed call: `ENOSPC`, `EACCES`, … */
+export function systemErrorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

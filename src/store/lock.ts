@@ -1,0 +1,56 @@
+import { closeSync, openSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { AuthError } from '../errors.js';
+import { storeTrouble, type Ownership } from './own-file.js';
+
+const longestWaitMs = 30_000;
+const betweenTriesMs = 25;
+
+/**
+ * Runs `work` while no other process does so under the same path. The kernel holds the lock (OFD lock, flock, LockFileEx),
+ * so it is free the instant its holder dies; the file stays, because removing it would let two holders in.
+ */
+export async function withLock<T>(
+  path: string,
+  ownership: Ownership,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const tryLock = await loadTryLock();
+  if (tryLock === undefined) {
+    ownership.warn('this system has no file lock that authcli can use: do not run several authcli at once');
+    return work();
+  }
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw storeTrouble('write', path, error);
+  }
+  try {
+    const deadline = Date.now() + longestWaitMs;
+    while (!tryLock(descriptor)) {
+      if (Date.now() > deadline) {
+        throw new AuthError('timeout', 'another authcli has been working on this session for 30 seconds', {
+          hint: 'run the same command again, or look for a stuck authcli process',
+        });
+      }
+      await pause(betweenTriesMs, undefined, { signal });
+    }
+    return await work();
+  } finally {
+    // Closing frees the lock.
+    closeSync(descriptor);
+  }
+}
+
+/** There is no build for musl (Alpine), and optional dependencies may be left out. */
+async function loadTryLock(): Promise<((descriptor: number) => boolean) | undefined> {
+  try {
+    const { default: native } = await import('fs-native-extensions');
+    return native.tryLock;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+/** Who signed in. A provider without ID tokens names nobody: then `sub` is null. */
+export interface Account {
+  readonly sub: string | null;
+  readonly username: string | null;
+  readonly email: string | null;
+  readonly name: string | null;
+}
+
+export interface AccessToken {
+  readonly value: string;
+  readonly type: string;
+  /** ISO 8601; null for a token that does not expire. */
+  readonly expiresAt: string | null;
+  readonly obtainedAt: string;
+}
+
+/** What anybody who may read the state folder can see of a session: no secret is in here. */
+export interface SessionSummary {
+  readonly provider: string;
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly account: Account;
+  readonly scope: string | null;
+  /** Of the access token. */
+  readonly expiresAt: string | null;
+  readonly refreshable: boolean;
+  readonly signedInAt: string;
+  /** Set once the provider has definitively ended the session (RFC 6749 5.2, `invalid_grant`). */
+  readonly ended: { readonly at: string; readonly reason: string } | null;
+}
+
+export interface Session extends SessionSummary {
+  readonly accessToken: AccessToken;
+  readonly refreshToken: string | null;
+  readonly idToken: string | null;
+}
+
+/** What a session belongs to. A name alone is not enough: its configuration may be changed by others. */
+export interface SessionOwner {
+  readonly provider: string;
+  readonly issuer: string;
+  readonly clientId: string;
+}
+
+/** How a person would name the account. */
+export function accountLabel(account: Account): string {
+  return account.email ?? account.username ?? account.name ?? account.sub ?? 'unknown account';
+}
+
+export function isAccount(account: Account, who: string): boolean {
+  return account.sub === who || account.email === who || account.username === who;
+}
