@@ -1,0 +1,114 @@
+import {
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  calculatePKCECodeChallenge,
+  randomNonce,
+  randomPKCECodeVerifier,
+  randomState,
+} from 'openid-client';
+
+import { AuthError } from '../errors.js';
+import { buildConfiguration, type Client } from './configuration.js';
+import { toAuthError } from './failure.js';
+import { assertIdToken } from './id-token.js';
+import { readTokenSet, type TokenSet } from './token-set.js';
+import type { Wire } from './wire.js';
+
+export interface AuthorizationRequest {
+  readonly redirectUri: string;
+  readonly scope: string | null;
+  readonly prompt: string | undefined;
+  readonly loginHint: string | undefined;
+  /** Further parameters of the authorization request. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** One sign-in, from its URL to its tokens. State, nonce and verifier live here and nowhere else. */
+export interface Transaction {
+  readonly authorizationUrl: URL;
+  readonly state: string;
+  /**
+   * The response that a code would have come in, had the person pasted all of it. Its `state` and `iss` are ours to fill in:
+   * the person vouches for where it comes from, and PKCE for the rest.
+   */
+  responseOf(code: string): URL;
+  /** @param response the redirect URI with the parameters of the authorization response */
+  redeem(response: URL): Promise<TokenSet>;
+}
+
+const longestUrl = 16_384;
+
+export async function beginAuthorization(
+  client: Client,
+  request: AuthorizationRequest,
+  wire: Wire,
+): Promise<Transaction> {
+  const configuration = buildConfiguration(client, wire);
+  const state = randomState();
+  const pkceCodeVerifier = randomPKCECodeVerifier();
+  wire.conceal(pkceCodeVerifier);
+  const isOpenId = request.scope?.split(' ').includes('openid') ?? false;
+  const nonce = isOpenId ? randomNonce() : undefined;
+  const ours = definedOnly({
+    ...request.parameters,
+    redirect_uri: request.redirectUri,
+    scope: request.scope ?? undefined,
+    state,
+    nonce,
+    code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+    prompt: request.prompt,
+    login_hint: request.loginHint,
+  });
+  return {
+    authorizationUrl: buildUrl(),
+    state,
+    responseOf(code) {
+      const { issuer, authorization_response_iss_parameter_supported: isAnnounced } = client.metadata;
+      return withParameters(request.redirectUri, { code, state, ...(isAnnounced && { iss: issuer }) });
+    },
+    async redeem(response) {
+      conceal(response, wire);
+      try {
+        const answer = await authorizationCodeGrant(configuration, response, {
+          pkceCodeVerifier,
+          expectedState: state,
+          idTokenExpected: isOpenId,
+          ...(nonce !== undefined && { expectedNonce: nonce }),
+        });
+        const tokenSet = readTokenSet(answer, wire.now());
+        assertIdToken(tokenSet, client.clientId, wire.now());
+        return tokenSet;
+      } catch (error) {
+        throw toAuthError(error, response.searchParams.has('error') ? 'the sign-in' : 'the code exchange');
+      }
+    },
+  };
+
+  /** The endpoint may have a query of its own (RFC 6749 3.1); none of our parameters may come from there. */
+  function buildUrl(): URL {
+    const complete = { ...ours, client_id: client.clientId, response_type: 'code' };
+    const url = withParameters(buildAuthorizationUrl(configuration, ours), complete);
+    if (url.href.length > longestUrl) {
+      throw new AuthError('protocol', `the authorization request is longer than ${longestUrl} characters`);
+    }
+    return url;
+  }
+}
+
+function withParameters(address: string | URL, parameters: Readonly<Record<string, string>>): URL {
+  const url = new URL(address);
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  return url;
+}
+
+function conceal(response: URL, wire: Wire): void {
+  const code = response.searchParams.get('code');
+  if (code) wire.conceal(code);
+}
+
+function definedOnly(parameters: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(parameters).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}

@@ -1,0 +1,82 @@
+import { allowInsecureRequests, customFetch, discovery, None, type ServerMetadata } from 'openid-client';
+
+import { AuthError } from '../errors.js';
+import { isProtectedAddress } from '../loopback.js';
+import { isAboutTheDocument, toAuthError } from './failure.js';
+import { metadataFetch, type Wire } from './wire.js';
+
+export type { ServerMetadata };
+
+/** The issuer's metadata: OpenID Connect Discovery 1.0, then RFC 8414 where that address knows nothing. */
+export async function discover(issuer: string, wire: Wire): Promise<ServerMetadata> {
+  for (const algorithm of ['oidc', 'oauth2'] as const) {
+    try {
+      const configuration = await discovery(new URL(issuer), 'discovery', undefined, None(), {
+        algorithm,
+        execute: [allowInsecureRequests],
+        [customFetch]: metadataFetch(wire),
+      });
+      const metadata = configuration.serverMetadata();
+      assertMetadata(metadata, issuer);
+      return metadata;
+    } catch (error) {
+      assertIssuer(announcedIssuer(error), issuer);
+      if (!isAboutTheDocument(error)) throw toAuthError(error, 'discovery');
+    }
+  }
+  throw new AuthError('protocol', `${issuer} publishes no OpenID Connect or OAuth metadata`, {
+    hint: 'check the issuer: it is the address before /.well-known/openid-configuration',
+  });
+}
+
+/**
+ * What a person who names no scope most likely wants: to be known, and a session that lasts. Only what the provider announces
+ * is asked for, because some refuse the whole request for one unknown scope.
+ */
+export function defaultScope(metadata: ServerMetadata): string | null {
+  const wanted = ['openid', 'profile', 'email', 'offline_access'];
+  const supported: unknown = metadata.scopes_supported;
+  if (!Array.isArray(supported)) return metadata.id_token_signing_alg_values_supported ? 'openid' : null;
+  return wanted.filter((scope) => supported.includes(scope)).join(' ') || null;
+}
+
+function assertMetadata(metadata: ServerMetadata, issuer: string): void {
+  assertIssuer(metadata.issuer, issuer);
+  assertEndpoint(metadata, 'authorization_endpoint');
+  assertEndpoint(metadata, 'token_endpoint');
+  // RFC 7636 4.2: a server that announces methods without S256 would be sent a verifier that it ignores or reads in the clear.
+  const methods: unknown = metadata.code_challenge_methods_supported;
+  if (methods !== undefined && !(Array.isArray(methods) && methods.includes('S256'))) {
+    throw new AuthError('protocol', `${issuer} does not support PKCE with S256`);
+  }
+}
+
+/** RFC 8414 3.3: identical, character by character; a slash more is another issuer. */
+function assertIssuer(announced: string | undefined, issuer: string): void {
+  if (announced !== undefined && announced !== issuer) {
+    throw new AuthError('protocol', `the metadata at ${issuer} is of another issuer: ${announced}`, {
+      hint: `if you trust it, use exactly that issuer: --issuer ${announced}`,
+    });
+  }
+}
+
+function assertEndpoint(metadata: ServerMetadata, field: 'authorization_endpoint' | 'token_endpoint'): void {
+  const value: unknown = metadata[field];
+  if (value === undefined)
+    throw new AuthError('protocol', `the metadata of ${metadata.issuer} names no ${field}`);
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
+  // RFC 6749 3.1: no fragment. User information in an address is a disguise.
+  if (url === undefined || url.hash || url.username || url.password || !isProtectedAddress(url)) {
+    throw new AuthError(
+      'protocol',
+      `the ${field} in the metadata of ${metadata.issuer} is not an https address`,
+    );
+  }
+}
+
+function announcedIssuer(error: unknown): string | undefined {
+  if (!(error instanceof Error) || typeof error.cause !== 'object' || error.cause === null) return undefined;
+  const body: unknown = 'body' in error.cause ? error.cause.body : undefined;
+  if (typeof body !== 'object' || body === null || !('issuer' in body)) return undefined;
+  return typeof body.issuer === 'string' ? body.issuer : undefined;
+}

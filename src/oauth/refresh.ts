@@ -1,0 +1,29 @@
+import { refreshTokenGrant } from 'openid-client';
+
+import { buildConfiguration, type Client } from './configuration.js';
+import { isInvalidGrant, toAuthError } from './failure.js';
+import { assertIdToken, assertSameSubject } from './id-token.js';
+import { readTokenSet, type TokenSet } from './token-set.js';
+import type { Wire } from './wire.js';
+
+export type RefreshAnswer =
+  | { readonly kind: 'refreshed'; readonly tokenSet: TokenSet }
+  /** The provider has definitively ended the session. */
+  | { readonly kind: 'ended'; readonly reason: string };
+
+export async function refresh(
+  client: Client,
+  { refreshToken, sub }: { readonly refreshToken: string; readonly sub: string | null },
+  wire: Wire,
+): Promise<RefreshAnswer> {
+  try {
+    const answer = await refreshTokenGrant(buildConfiguration(client, wire), refreshToken);
+    const tokenSet = readTokenSet(answer, wire.now());
+    assertIdToken(tokenSet, client.clientId, wire.now());
+    assertSameSubject(tokenSet.claims, sub);
+    return { kind: 'refreshed', tokenSet };
+  } catch (error) {
+    if (isInvalidGrant(error)) return { kind: 'ended', reason: 'invalid_grant' };
+    throw toAuthError(error, 'the refresh');
+  }
+}
