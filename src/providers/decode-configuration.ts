@@ -1,0 +1,66 @@
+import { AuthError } from '../errors.js';
+import { assertProviderName, isScope, issuerFault, type ProviderEntry } from './provider.js';
+
+/** `config.json`. Nothing in it is secret. */
+export interface Configuration {
+  readonly defaultProvider?: string;
+  readonly store?: 'keychain' | 'file';
+  readonly providers: Readonly<Record<string, ProviderEntry>>;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Says of the first mistake where it is and what was expected there, never what was found: it may be a secret in the wrong place. */
+export function decodeConfiguration(value: unknown, file: string): Configuration {
+  const at = (path: string, expected: string): never => {
+    throw new AuthError('usage', `${file}: ${path || 'the file'} must be ${expected}`, {
+      hint: `mend it in ${file}`,
+    });
+  };
+  const fields = objectAt(value, '', ['$schema', 'defaultProvider', 'store', 'providers'], at);
+  const { defaultProvider, store, providers } = fields;
+  if (defaultProvider !== undefined && typeof defaultProvider !== 'string')
+    at('defaultProvider', 'the name of a provider');
+  if (store !== undefined && store !== 'keychain' && store !== 'file') at('store', '"keychain" or "file"');
+  const entries = providers === undefined ? {} : objectAt(providers, 'providers', undefined, at);
+  return {
+    ...(typeof defaultProvider === 'string' && { defaultProvider }),
+    ...((store === 'keychain' || store === 'file') && { store }),
+    providers: Object.fromEntries(
+      Object.entries(entries).map(([name, entry]) => [name, decodeEntry(name, entry, at)]),
+    ),
+  };
+}
+
+type Complain = (path: string, expected: string) => never;
+
+function decodeEntry(name: string, value: unknown, at: Complain): ProviderEntry {
+  const path = `providers.${name}`;
+  try {
+    assertProviderName(name);
+  } catch {
+    at(path, 'named with a-z 0-9 . _ : - only');
+  }
+  const { issuer, clientId, scope } = objectAt(value, path, ['issuer', 'clientId', 'scope'], at);
+  if (typeof issuer !== 'string') return at(`${path}.issuer`, 'the URL of the issuer');
+  const fault = issuerFault(issuer);
+  if (fault !== undefined) at(`${path}.issuer`, `the URL of an issuer, but it ${fault}`);
+  if (typeof clientId !== 'string' || clientId === '') return at(`${path}.clientId`, 'the client ID, a text');
+  if (scope === undefined) return { issuer, clientId };
+  if (typeof scope !== 'string' || !isScope(scope))
+    return at(`${path}.scope`, 'scopes separated by single spaces');
+  return { issuer, clientId, scope };
+}
+
+function objectAt(value: unknown, path: string, known: readonly string[] | undefined, at: Complain): Fields {
+  if (!isObject(value)) return at(path, 'an object');
+  const stranger = Object.keys(value).find((key) => known !== undefined && !known.includes(key));
+  if (stranger !== undefined && known !== undefined) {
+    at(path ? `${path}.${stranger}` : stranger, `absent: known here are ${known.join(', ')}`);
+  }
+  return value;
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

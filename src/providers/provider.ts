@@ -1,0 +1,50 @@
+import { AuthError } from '../errors.js';
+import { isProtectedAddress } from '../loopback.js';
+
+/** A named entry of the configuration. */
+export interface ProviderEntry {
+  /** Exactly as the provider's metadata has it. */
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Separated by spaces; what the provider supports of a sensible default when absent. */
+  readonly scope?: string;
+}
+
+export interface Provider extends ProviderEntry {
+  readonly name: string;
+}
+
+const longestName = 64;
+
+export function assertProviderName(name: string): void {
+  if (!/^[a-z0-9][a-z0-9._:-]*$/.test(name) || name.length > longestName || name.includes('..')) {
+    throw new AuthError('usage', `"${name}" cannot be a provider's name`, {
+      hint: `use up to ${longestName} of a-z 0-9 . _ : - and begin with a letter or a digit`,
+    });
+  }
+}
+
+/** What is wrong with an issuer, in words that fit behind its name; undefined when nothing is. */
+export function issuerFault(issuer: string): string | undefined {
+  if (!URL.canParse(issuer)) return 'is no URL';
+  const url = new URL(issuer);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'is no https URL';
+  if (url.username || url.password) return 'must not carry user information';
+  // RFC 8414 2: neither query nor fragment.
+  if (issuer.includes('?') || issuer.includes('#')) return 'must have neither query nor fragment';
+  if (url.href !== issuer && url.href !== `${issuer}/`) return `is not in its canonical form, ${url.href}`;
+  if (url.hostname.endsWith('.')) return 'has a host name that ends in a dot';
+  if (url.port === '0') return 'names port 0';
+  if (!isProtectedAddress(url)) return 'is plain http, which is accepted on this machine only';
+  return undefined;
+}
+
+/** RFC 6749 3.3. */
+export function isScope(scope: string): boolean {
+  return scope.length < 10_000 && /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(scope);
+}
+
+/** The name that `login --issuer` gives when it is told none: the issuer's host, and its port unless it is the default one. */
+export function nameOfIssuer(issuer: string): string {
+  return new URL(issuer).host.toLowerCase().replace(/[[\]]/g, '');
+}
