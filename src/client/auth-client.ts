@@ -1,0 +1,102 @@
+import { AuthError } from '../errors.js';
+import type { Provider } from '../providers/provider.js';
+import type { StoreName } from '../store/key-source.js';
+import { SessionStore, type SessionListing, type StoredSession } from '../store/session-store.js';
+import { accountLabel } from '../store/session.js';
+import { currentToken, isUsable, type AcquiredToken, type SilentRequest } from './acquired-token.js';
+import type { InteractiveRequest, SignedIn, SignInConversation } from './interactive.js';
+import type { SignedOut, SignOutRequest } from './sign-out.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+export interface SessionFilter {
+  /** A sub, an e-mail address or a username; the current account when absent. */
+  readonly account?: string | undefined;
+  /** Only a session that is kept there. */
+  readonly store?: StoreName | undefined;
+}
+
+/** Signs in, keeps the session, and hands out access tokens for as long as the provider allows. */
+export class AuthClient {
+  readonly #surroundings: ClientSurroundings;
+  readonly #store: SessionStore;
+
+  constructor(surroundings: ClientSurroundings) {
+    this.#surroundings = surroundings;
+    this.#store = new SessionStore(surroundings);
+  }
+
+  /**
+   * A token without asking anybody: from the store when it is good for `minTtlMs`, else through one refresh.
+   * @throws {AuthError} `login_required` when only a person can help; `network` when the provider cannot be reached
+   */
+  async acquireTokenSilent(provider: Provider, request: SilentRequest): Promise<AcquiredToken> {
+    const stored = this.#find(provider, request);
+    if (stored === undefined) throw this.#notSignedIn(provider, request.account);
+    assertNotEnded(stored);
+    const { session } = await this.#store.open(stored);
+    if (!request.forceRefresh && isUsable(session, request, this.#surroundings.now())) {
+      return currentToken(session, request);
+    }
+    const { refreshSession } = await import('./refresh-session.js');
+    return refreshSession(stored, request, this.#store, this.#surroundings);
+  }
+
+  /** Signs a person in through the browser and keeps the session, which becomes the provider's current one. */
+  async acquireTokenInteractive(
+    provider: Provider,
+    request: InteractiveRequest,
+    conversation: SignInConversation,
+  ): Promise<SignedIn> {
+    const { signIn } = await import('./interactive.js');
+    return signIn(provider, request, conversation, this.#store, this.#surroundings);
+  }
+
+  /** The sessions that are kept, of one provider or of all. */
+  getSessions(provider?: Provider): SessionListing {
+    return this.#store.list(provider && owner(provider));
+  }
+
+  findSession(provider: Provider, filter: SessionFilter): StoredSession | undefined {
+    return this.#find(provider, filter);
+  }
+
+  isCurrent({ summary, fileName }: StoredSession): boolean {
+    return this.#store.currentFileName(summary) === fileName;
+  }
+
+  /** Revokes what the provider lets us revoke, then forgets; a revocation that fails does not keep the session. */
+  async signOut(stored: StoredSession, request: SignOutRequest): Promise<SignedOut> {
+    const { signOut } = await import('./sign-out.js');
+    return signOut(stored, request, this.#store, this.#surroundings);
+  }
+
+  #find(provider: Provider, { account, store }: SessionFilter): StoredSession | undefined {
+    const found = this.#store.find(owner(provider), account);
+    return store === undefined || found?.store === store ? found : undefined;
+  }
+
+  #notSignedIn({ name, issuer, clientId }: Provider, account: string | undefined): AuthError {
+    const login = `authcli login -p ${name}`;
+    const { sessions } = this.#store.list({ provider: name, issuer, clientId });
+    if (account === undefined || sessions.length === 0) {
+      return new AuthError('login_required', `not signed in to ${name}`, { hint: login });
+    }
+    const known = sessions.map(({ summary }) => accountLabel(summary.account)).join(', ');
+    return new AuthError('login_required', `${account} is not signed in to ${name} (signed in: ${known})`, {
+      hint: `${login} -a ${account}`,
+    });
+  }
+}
+
+function owner({ name, issuer, clientId }: Provider): { provider: string; issuer: string; clientId: string } {
+  return { provider: name, issuer, clientId };
+}
+
+function assertNotEnded({ summary }: StoredSession): void {
+  if (summary.ended === null) return;
+  throw new AuthError(
+    'login_required',
+    `the session at ${summary.provider} ended on ${summary.ended.at}: ${summary.ended.reason}`,
+    { hint: `authcli login -p ${summary.provider}` },
+  );
+}

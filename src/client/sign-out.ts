@@ -1,0 +1,88 @@
+import { AuthError } from '../errors.js';
+import type { Client } from '../oauth/configuration.js';
+import type { TokenKind } from '../oauth/revocation.js';
+import type { SessionStore, StoredSession } from '../store/session-store.js';
+import type { Session, SessionSummary } from '../store/session.js';
+import { serverMetadata } from './server-metadata.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+export interface SignOutRequest {
+  readonly revoke: boolean;
+}
+
+export interface SignedOut {
+  readonly session: SessionSummary;
+  readonly revoked: readonly TokenKind[];
+  readonly notRevoked: readonly TokenKind[];
+  /** Why something was not revoked. */
+  readonly reason: string | null;
+}
+
+export async function signOut(
+  stored: StoredSession,
+  { revoke }: SignOutRequest,
+  store: SessionStore,
+  surroundings: ClientSurroundings,
+): Promise<SignedOut> {
+  return store.exclusively(stored.fileName, async () => {
+    // A refresh may have ended meanwhile: only what lies there now can be revoked.
+    const latest = store.reload(stored.fileName);
+    if (latest === undefined) return { session: stored.summary, revoked: [], notRevoked: [], reason: null };
+    const { session } = await store.open(latest);
+    const revocation = revoke ? await revokeTokens(session, surroundings) : skipped(session, '--no-revoke');
+    store.remove(latest);
+    return { session: latest.summary, ...revocation };
+  });
+}
+
+type Revocation = Omit<SignedOut, 'session'>;
+
+async function revokeTokens(session: Session, surroundings: ClientSurroundings): Promise<Revocation> {
+  try {
+    const { canRevoke, revoke } = await import('../oauth/revocation.js');
+    const client: Client = {
+      metadata: await serverMetadata(session.issuer, surroundings),
+      clientId: session.clientId,
+    };
+    if (!canRevoke(client)) return skipped(session, 'the provider has no revocation endpoint');
+    const revoked: TokenKind[] = [];
+    const notRevoked: TokenKind[] = [];
+    let reason: string | null = null;
+    for (const { kind, token } of tokensOf(session)) {
+      surroundings.conceal(token);
+      try {
+        await revoke(client, token, kind, surroundings);
+        revoked.push(kind);
+      } catch (error) {
+        notRevoked.push(kind);
+        reason ??= reasonOf(error);
+      }
+    }
+    return { revoked, notRevoked, reason };
+  } catch (error) {
+    return skipped(session, reasonOf(error));
+  }
+}
+
+/** The refresh token first: with it gone no new access token can come into being (RFC 7009 2.1). */
+function tokensOf({ refreshToken, accessToken }: Session): { kind: TokenKind; token: string }[] {
+  return [
+    ...(refreshToken === null ? [] : [{ kind: 'refresh_token' as const, token: refreshToken }]),
+    { kind: 'access_token', token: accessToken.value },
+  ];
+}
+
+function skipped(session: Session, reason: string): Revocation {
+  return { revoked: [], notRevoked: tokensOf(session).map(({ kind }) => kind), reason };
+}
+
+/** What is no trouble with the provider must not end in a forgotten session that lives on over there. */
+function reasonOf(error: unknown): string {
+  if (
+    error instanceof AuthError &&
+    (error.code === 'network' || error.code === 'protocol' || error.code === 'denied')
+  ) {
+    return error.message;
+  }
+  throw error;
+}
