@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// Plain ES5, and no import: an older Node must be able to read as far as the line that is meant for it.
+'use strict';
+
+var version = process.versions.node.split('.').map(Number);
+var isSupported = version[0] > 20 || (version[0] === 20 && version[1] >= 19);
+
+if (!isSupported) {
+  process.stderr.write(
+    'error: authcli needs Node.js 20.19 or newer, and this is ' + process.versions.node + '\n',
+  );
+  process.exitCode = 1;
+} else {
+  var program = require('../dist/cli/main.cjs');
+  program.main(process.argv.slice(2), program.systemWorld()).then(end);
+}
+
+/** The signal again, so that a shell's loop ends with us; everything has been written by now. */
+function end(exitCode) {
+  var signal = { 129: 'SIGHUP', 130: 'SIGINT', 143: 'SIGTERM' }[exitCode];
+  if (signal && process.platform !== 'win32') process.kill(process.pid, signal);
+  process.exit(exitCode);
+}

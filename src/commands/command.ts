@@ -1,0 +1,116 @@
+import { join } from 'node:path';
+
+import type { ClientSurroundings } from '../client/surroundings.js';
+import { AuthError } from '../errors.js';
+import { readConfiguration, type Configuration, type ConfigurationFile } from '../providers/configuration.js';
+import type { PassphraseSource } from '../store/key-source.js';
+import type { Terminal } from '../terminal/terminal.js';
+import type { World } from '../world.js';
+import { longerThanZero, type OptionTable, type OptionValues, type RawOptions } from './options.js';
+
+export const globalOptions = {
+  provider: { short: 'p', value: 'NAME', summary: 'the provider to use' },
+  account: { short: 'a', value: 'WHO', summary: 'the account: a sub, an e-mail address or a username' },
+  config: { value: 'FILE', summary: 'another configuration file, which must exist' },
+  store: { value: 'KIND', choices: ['keychain', 'file'], summary: 'where sessions are kept' },
+  timeout: { value: 'DUR', parse: longerThanZero, summary: 'end after this time, such as 90s or 5m' },
+  quiet: { short: 'q', twin: true, summary: 'no notices' },
+  verbose: { short: 'v', twin: true, summary: 'show the requests to the provider, without their contents' },
+  noInput: { twin: true, summary: 'never ask anything' },
+  json: { summary: 'answer, and report errors, as JSON' },
+} as const satisfies OptionTable;
+
+export type GlobalOptions = OptionValues<typeof globalOptions>;
+
+/** What every command is run with. */
+export interface Context {
+  readonly world: World;
+  readonly terminal: Terminal;
+  readonly globals: GlobalOptions;
+}
+
+/** One command: what it takes, what it does. It returns the exit code where success is not simply 0. */
+export interface Command<T extends OptionTable = OptionTable> {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: T;
+  /** The one positional argument, in capitals. */
+  readonly argument?: string;
+  run(options: OptionValues<T>, context: Context, argument: string): Promise<number | void>;
+}
+
+/** What a command line asks for, before its values are checked. */
+export interface Invocation {
+  readonly command: Command;
+  readonly raw: RawOptions;
+  readonly argument: string;
+}
+
+export function configurationFile({ world, globals }: Context): ConfigurationFile {
+  if (globals.config !== undefined) return { path: globals.config, required: true };
+  return { path: join(world.folders().configuration, 'config.json'), required: false };
+}
+
+export function configuration(context: Context): Promise<Configuration> {
+  return readConfiguration(configurationFile(context));
+}
+
+export interface Bounds {
+  /** Without --timeout. */
+  readonly timeoutMs: number;
+  /** Absent: nobody is asked, neither here nor by the keychain. */
+  readonly passphrase?: PassphraseSource;
+}
+
+const keychainCallMs = 5_000;
+
+/** The outside world as a client of the library sees it, ended by the deadline or by a signal. */
+export function clientSurroundings(
+  context: Context,
+  bounds: Bounds,
+): ClientSurroundings & { readonly deadline: Date } {
+  const { world, terminal, globals } = context;
+  const timeoutMs = globals.timeout ?? bounds.timeoutMs;
+  const mayPrompt = bounds.passphrase !== undefined && !globals.noInput;
+  let signal: AbortSignal | undefined;
+  return {
+    deadline: new Date(world.now().getTime() + timeoutMs),
+    // Made on first use: a token from the cache needs neither timer nor signal handlers.
+    get signal() {
+      return (signal ??= AbortSignal.any([world.interruption(), timeLimit(timeoutMs)]));
+    },
+    folder: world.folders().state,
+    ownership: { uid: world.uid, warn: terminal.warn },
+    keychain: world.keychain,
+    patience: { timeoutMs: mayPrompt ? timeoutMs : Math.min(timeoutMs, keychainCallMs), mayPrompt },
+    passphrase: bounds.passphrase ?? passphraseFromEnvironment(world, terminal),
+    openBrowser: world.openBrowser,
+    now: world.now,
+    trace: terminal.trace,
+    conceal: terminal.conceal,
+  };
+}
+
+export function passphraseFromEnvironment({ env }: World, terminal: Terminal): PassphraseSource {
+  const read = async () => {
+    const passphrase = env['AUTHCLI_STORE_PASSPHRASE'] || undefined;
+    if (passphrase !== undefined) terminal.conceal(passphrase);
+    return passphrase;
+  };
+  return { open: read, choose: read };
+}
+
+function timeLimit(timeoutMs: number): AbortSignal {
+  const controller = new AbortController();
+  const timer = setTimeout(
+    () =>
+      controller.abort(
+        new AuthError('timeout', `not finished within ${timeoutMs / 1000} s`, {
+          hint: 'allow more time: --timeout 10m',
+        }),
+      ),
+    timeoutMs,
+  );
+  timer.unref();
+  return controller.signal;
+}

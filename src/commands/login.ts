@@ -1,0 +1,260 @@
+import { AuthClient } from '../client/auth-client.js';
+import type { SignedIn } from '../client/interactive.js';
+import { AuthError } from '../errors.js';
+import { changeConfiguration } from '../providers/configuration.js';
+import {
+  assertProviderName,
+  isScope,
+  issuerFault,
+  nameOfIssuer,
+  type Provider,
+} from '../providers/provider.js';
+import { resolveProvider } from '../providers/resolve-provider.js';
+import type { PassphraseSource, StoreName } from '../store/key-source.js';
+import { accountLabel } from '../store/session.js';
+import {
+  clientSurroundings,
+  configuration,
+  configurationFile,
+  passphraseFromEnvironment,
+  type Command,
+  type Context,
+} from './command.js';
+import type { OptionTable, OptionValues } from './options.js';
+
+/** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
+const reservedParameters: ReadonlySet<string> = new Set([
+  'client_id',
+  'client_secret',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'state',
+  'nonce',
+  'code_challenge',
+  'code_challenge_method',
+  'prompt',
+  'login_hint',
+  'request',
+  'request_uri',
+]);
+
+export const loginOptions = {
+  issuer: { value: 'URL', summary: 'sign in at this issuer, with nothing configured' },
+  clientId: { value: 'ID', summary: 'the client ID to use there' },
+  scope: { value: 'SCOPE', list: true, summary: 'ask for these scopes instead of the configured ones' },
+  prompt: {
+    value: 'PROMPT',
+    choices: ['none', 'login', 'consent', 'select_account', 'create'],
+    summary: 'what the provider shows: none, login, consent, select_account or create',
+  },
+  loginHint: { value: 'WHO', summary: 'who will probably sign in' },
+  authParam: {
+    value: 'K=V',
+    list: true,
+    parse: authorizationParameter,
+    summary: 'add to the authorization request',
+  },
+  port: {
+    value: 'N',
+    parse: port,
+    summary: 'listen on this port of 127.0.0.1 (default: one from the system)',
+  },
+  browser: { value: 'CMD', summary: "a browser's name, a program, or none (default: the system's browser)" },
+  noBrowser: { twin: true, summary: 'only print the address' },
+  passphrase: { summary: 'with --store file: seal with a passphrase, asked for here' },
+} as const satisfies OptionTable;
+
+type LoginOptions = OptionValues<typeof loginOptions>;
+
+const fiveMinutes = 5 * 60_000;
+
+export const login: Command<typeof loginOptions> = {
+  name: 'login',
+  summary: 'sign in through the browser',
+  options: loginOptions,
+
+  async run(options, context) {
+    const { provider, isNew } = await chooseProvider(options, context);
+    const scope = options.scope && scopeOf(options.scope);
+    const signedIn = await signInAs({ ...provider, ...(isNew && scope && { scope }) }, context, options);
+    if (isNew) await saveProvider(provider, signedIn.requestedScope, context);
+    report(signedIn, context);
+  },
+};
+
+/** The sign-in itself, also for `token --login`. */
+export async function signInAs(
+  provider: Provider,
+  context: Context,
+  options: LoginOptions = {},
+): Promise<SignedIn> {
+  const { world, terminal, globals } = context;
+  const chosenStore = globals.store ?? (await configuration(context)).store;
+  const surroundings = clientSurroundings(context, {
+    timeoutMs: fiveMinutes,
+    passphrase: await passphraseSource(options, context),
+  });
+  const { showSignIn } = await import('../terminal/sign-in-screen.js');
+  const screen = showSignIn(provider.name, surroundings.deadline, world, terminal);
+  try {
+    const signedIn = await new AuthClient(surroundings).acquireTokenInteractive(
+      provider,
+      {
+        store: chosenStore ?? 'keychain',
+        account: globals.account,
+        scope: options.scope && scopeOf(options.scope),
+        prompt: options.prompt,
+        loginHint: options.loginHint,
+        parameters: Object.fromEntries(options.authParam ?? []),
+        port: options.port ?? 0,
+        browser: options.noBrowser ? 'none' : (options.browser ?? (world.env['BROWSER'] || undefined)),
+      },
+      screen,
+    );
+    await screen.close();
+    warnOfGaps(signedIn, context);
+    await keepChoiceOfStore(context);
+    return signedIn;
+  } finally {
+    await screen.close();
+  }
+}
+
+async function chooseProvider(
+  { issuer, clientId }: LoginOptions,
+  context: Context,
+): Promise<{ provider: Provider; isNew: boolean }> {
+  const known = await configuration(context);
+  if (issuer === undefined) {
+    if (clientId !== undefined) throw new AuthError('usage', '--client-id needs --issuer');
+    return { provider: resolveProvider(known, context.globals.provider), isNew: false };
+  }
+  const fault = issuerFault(issuer);
+  if (fault !== undefined)
+    throw new AuthError('usage', `the issuer ${fault}`, {
+      hint: 'authcli login --issuer https://… --client-id ID',
+    });
+  if (!clientId) {
+    throw new AuthError('usage', '--issuer needs --client-id', {
+      hint: `authcli login --issuer ${issuer} --client-id ID`,
+    });
+  }
+  const name = context.globals.provider ?? nameOfIssuer(issuer);
+  assertProviderName(name);
+  const entry = Object.hasOwn(known.providers, name) ? known.providers[name] : undefined;
+  if (entry === undefined) return { provider: { name, issuer, clientId }, isNew: true };
+  if (entry.issuer === issuer && entry.clientId === clientId)
+    return { provider: { name, ...entry }, isNew: false };
+  throw new AuthError('usage', `the name "${name}" is in use for another issuer or client`, {
+    hint: 'give this one another name: -p NAME',
+  });
+}
+
+async function saveProvider(
+  { name, issuer, clientId }: Provider,
+  scope: string | null,
+  context: Context,
+): Promise<void> {
+  const entry = { issuer, clientId, ...(scope !== null && { scope }) };
+  await changeConfiguration(configurationFile(context), ['providers', name], entry);
+}
+
+/** Once made, the choice holds: later logins must not land in another store because a flag was forgotten. */
+async function keepChoiceOfStore(context: Context): Promise<void> {
+  const { globals, terminal } = context;
+  if (globals.store === undefined || (await configuration(context)).store !== undefined) return;
+  try {
+    await changeConfiguration(configurationFile(context), ['store'], globals.store satisfies StoreName);
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    terminal.warn(`the choice of --store ${globals.store} could not be kept: ${error.message}`);
+  }
+}
+
+function warnOfGaps({ stored, requestedScope }: SignedIn, { terminal }: Context): void {
+  const { scope, refreshable, provider } = stored.summary;
+  const asked = requestedScope?.split(' ') ?? [];
+  const granted = scope?.split(' ') ?? [];
+  if (asked.includes('offline_access') && !refreshable) {
+    terminal.warn(`${provider} gave no refresh token: when the access token expires, you must sign in again`);
+    terminal.hint(`authcli login -p ${provider} --prompt consent`);
+  }
+  // Some leave offline_access out of their answer and grant it all the same.
+  const missing = asked.filter((one) => !granted.includes(one) && one !== 'offline_access');
+  const extra = granted.filter((one) => !asked.includes(one));
+  if (missing.length > 0) terminal.warn(`not granted: ${missing.join(' ')}`);
+  if (asked.length > 0 && extra.length > 0)
+    terminal.warn(`granted without having been asked for: ${extra.join(' ')}`);
+}
+
+function report({ stored }: SignedIn, { world, terminal, globals }: Context): void {
+  const { provider, issuer, account, scope, expiresAt, refreshable } = stored.summary;
+  if (globals.json) {
+    const answer = { provider, issuer, account, scope, expiresAt, refreshable, store: stored.store };
+    world.stdout.write(`${JSON.stringify(answer)}\n`);
+    return;
+  }
+  const place = stored.store === 'keychain' ? "under the system's keychain" : 'in a sealed file';
+  terminal.notice(`Signed in to ${provider} as ${accountLabel(account)}; the session is kept ${place}.`, {
+    text: '✓',
+    style: 'green',
+  });
+}
+
+async function passphraseSource(
+  options: LoginOptions,
+  { world, terminal, globals }: Context,
+): Promise<PassphraseSource> {
+  const fromEnvironment = passphraseFromEnvironment(world, terminal);
+  const canAsk = terminal.isInteractive && world.stdin.isTTY === true && !globals.noInput;
+  const ask = async (question: string) => {
+    const { askSecret } = await import('../terminal/prompt.js');
+    const passphrase = await askSecret(question, world);
+    if (passphrase) terminal.conceal(passphrase);
+    return passphrase || undefined;
+  };
+  return {
+    open: async () =>
+      (await fromEnvironment.open()) ?? (canAsk ? ask('Passphrase of the sealed sessions: ') : undefined),
+    async choose() {
+      const given = await fromEnvironment.choose();
+      if (given !== undefined || !options.passphrase) return given;
+      const hint = 'set AUTHCLI_STORE_PASSPHRASE, or run it in a terminal';
+      if (!canAsk) throw new AuthError('usage', '--passphrase needs a terminal to ask in', { hint });
+      const first = await ask('New passphrase for the sealed sessions: ');
+      if (first === undefined)
+        throw new AuthError('usage', 'the passphrase is empty', {
+          hint: 'leave out --passphrase to use a key file',
+        });
+      if (first !== (await ask('The same again: ')))
+        throw new AuthError('usage', 'the two passphrases differ', { hint: 'authcli login' });
+      return first;
+    },
+  };
+}
+
+export function scopeOf(texts: readonly string[]): string {
+  const scope = [...new Set(texts.flatMap((text) => text.split(/[\s,]+/)))].filter(Boolean).join(' ');
+  if (isScope(scope)) return scope;
+  throw new AuthError('usage', '--scope holds characters that no scope may have (RFC 6749 3.3)');
+}
+
+function authorizationParameter(text: string): readonly [string, string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new Error('of the form K=V');
+  const name = text.slice(0, at);
+  if (reservedParameters.has(name)) {
+    throw new AuthError('usage', `--auth-param cannot set ${name}: the sign-in itself does`, {
+      hint: name === 'prompt' || name === 'login_hint' ? `use --${name.replace('_', '-')}` : undefined,
+    });
+  }
+  return [name, text.slice(at + 1)];
+}
+
+function port(text: string): number {
+  const number = Number(text);
+  if (!/^\d{1,5}$/.test(text) || number > 65_535) throw new Error('a port, 0 to 65535');
+  return number;
+}

@@ -1,0 +1,90 @@
+import { AuthClient } from '../client/auth-client.js';
+import type { SignedOut } from '../client/sign-out.js';
+import { AuthError } from '../errors.js';
+import { resolveProvider } from '../providers/resolve-provider.js';
+import type { StoredSession } from '../store/session-store.js';
+import { accountLabel } from '../store/session.js';
+import { clientSurroundings, configuration, type Command, type Context } from './command.js';
+import type { OptionTable } from './options.js';
+
+const logoutOptions = {
+  all: { summary: 'sign out of every session (with -p: of that provider)' },
+  noRevoke: { summary: 'only forget; the tokens stay good at the provider' },
+} as const satisfies OptionTable;
+
+export const logout: Command<typeof logoutOptions> = {
+  name: 'logout',
+  summary: 'revoke and forget',
+  options: logoutOptions,
+
+  async run(options, context) {
+    const { world, terminal, globals } = context;
+    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const sessions = await choose(client, options.all ?? false, context);
+    if (sessions.length === 0) terminal.notice('not signed in: there is nothing to log out of');
+    const signedOut: SignedOut[] = [];
+    for (const session of sessions) {
+      signedOut.push(await signOut(client, session, !options.noRevoke));
+      report(signedOut.at(-1), context);
+    }
+    if (globals.json) world.stdout.write(`${JSON.stringify({ sessions: signedOut.map(describe) })}\n`);
+  },
+};
+
+async function choose(client: AuthClient, all: boolean, context: Context): Promise<readonly StoredSession[]> {
+  const { provider: named, account, store } = context.globals;
+  if (all && named === undefined) return listed(client, context);
+  const known = await configuration(context);
+  const isNothingThere = named === undefined && Object.keys(known.providers).length === 0;
+  if (isNothingThere) return [];
+  const provider = resolveProvider(known, named);
+  if (all) return listed(client, context, provider);
+  const found = client.findSession(provider, { account, store });
+  return found === undefined ? [] : [found];
+}
+
+function listed(
+  client: AuthClient,
+  { terminal, globals }: Context,
+  provider?: Parameters<AuthClient['getSessions']>[0],
+): StoredSession[] {
+  const { sessions, damaged } = client.getSessions(provider);
+  for (const { message } of damaged) terminal.warn(message);
+  return sessions.filter(({ store }) => globals.store === undefined || store === globals.store);
+}
+
+async function signOut(client: AuthClient, session: StoredSession, revoke: boolean): Promise<SignedOut> {
+  try {
+    return await client.signOut(session, { revoke });
+  } catch (error) {
+    if (!(error instanceof AuthError) || error.code !== 'store') throw error;
+    const { provider, account } = session.summary;
+    throw new AuthError(
+      'store',
+      `still signed in to ${provider} as ${accountLabel(account)}: ${error.message}`,
+      {
+        hint: error.hint,
+        cause: error,
+      },
+    );
+  }
+}
+
+function report(signedOut: SignedOut | undefined, { terminal }: Context): void {
+  if (signedOut === undefined) return;
+  const { session, revoked, notRevoked, reason } = signedOut;
+  const who = `${session.provider} as ${accountLabel(session.account)}`;
+  if (notRevoked.length > 0) {
+    terminal.warn(`${names(notRevoked)} not revoked (${reason}): good at ${session.provider} until expiry`);
+  }
+  const what = revoked.length > 0 ? `${names(revoked)} revoked, session forgotten` : 'session forgotten';
+  terminal.notice(`Signed out of ${who}: ${what}.`, { text: '✓', style: 'green' });
+}
+
+function names(kinds: readonly string[]): string {
+  return kinds.map((kind) => kind.replace('_', ' ')).join(' and ');
+}
+
+function describe({ session, revoked, notRevoked, reason }: SignedOut): object {
+  return { provider: session.provider, account: session.account, revoked, notRevoked, reason };
+}

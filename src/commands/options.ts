@@ -1,0 +1,110 @@
+import { AuthError } from '../errors.js';
+
+/** One option as people see it. Its flag is the key in kebab-case, its environment twin `AUTHCLI_` and the key in capitals. */
+export interface OptionSpec {
+  readonly short?: string;
+  /** The name of the value in the help; an option without one is a switch. */
+  readonly value?: string;
+  readonly list?: true;
+  readonly choices?: readonly string[];
+  /** Throws a plain Error whose message says what was expected. */
+  readonly parse?: (text: string) => unknown;
+  /** Switches have an environment twin only where this says so. */
+  readonly twin?: true;
+  readonly summary: string;
+}
+
+export type OptionTable = Readonly<Record<string, OptionSpec>>;
+
+type ValueOf<S extends OptionSpec> = S extends { readonly value: string }
+  ? S extends { readonly list: true }
+    ? readonly ParsedOf<S>[]
+    : ParsedOf<S>
+  : boolean;
+type ParsedOf<S extends OptionSpec> = S extends { readonly parse: (text: string) => infer T }
+  ? T
+  : S extends { readonly choices: readonly (infer C)[] }
+    ? C
+    : string;
+
+export type OptionValues<T extends OptionTable> = { readonly [K in keyof T]?: ValueOf<T[K]> | undefined };
+
+/** What a parser of the command line found, by key: texts and switches as they stand there. */
+export type RawOptions = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Command line before environment; every value checked before anything is done. */
+export function readOptions<T extends OptionTable>(
+  table: T,
+  raw: RawOptions,
+  env: Environment,
+): OptionValues<T>;
+export function readOptions(table: OptionTable, raw: RawOptions, env: Environment): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(table).map(([key, spec]) => [key, readOption(key, spec, raw[key], env)]),
+  );
+}
+
+export function flagOf(key: string): string {
+  return `--${kebab(key)}`;
+}
+
+export function kebab(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+const unitMs: ReadonlyMap<string, number> = new Map([
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
+
+export function duration(text: string): number {
+  const [, amount, unit = ''] = /^(\d{1,6})([smh])$/.exec(text) ?? [];
+  const milliseconds = Number(amount) * (unitMs.get(unit) ?? Number.NaN);
+  // Timers cannot wait for longer than 24 days, and nobody does.
+  if (!(milliseconds <= 86_400_000)) throw new Error('a duration of up to 24h, such as 90s, 5m or 1h');
+  return milliseconds;
+}
+
+export function longerThanZero(text: string): number {
+  const milliseconds = duration(text);
+  if (milliseconds === 0) throw new Error('a duration longer than zero');
+  return milliseconds;
+}
+
+function readOption(key: string, spec: OptionSpec, given: RawOptions[string], env: Environment): unknown {
+  const twin = twinOf(key);
+  if (spec.value === undefined) return given === true || (spec.twin === true && isYes(env[twin]));
+  const fromEnvironment = given === undefined;
+  const texts = fromEnvironment ? twinTexts(spec, env[twin]) : [given].flat().map(String);
+  const where = fromEnvironment ? twin : flagOf(key);
+  const parsed = texts.map((text) => parseValue(spec, text, where));
+  return spec.list ? (parsed.length > 0 ? parsed : undefined) : parsed.at(-1);
+}
+
+function twinTexts({ list }: OptionSpec, text: string | undefined): string[] {
+  if (text === undefined || text === '') return [];
+  return list ? text.split(/\s+/).filter(Boolean) : [text];
+}
+
+function parseValue({ choices, parse }: OptionSpec, text: string, where: string): unknown {
+  if (choices !== undefined && !choices.includes(text)) {
+    throw new AuthError('usage', `${where} must be one of ${choices.join(', ')}`);
+  }
+  try {
+    return parse === undefined ? text : parse(text);
+  } catch (error) {
+    if (error instanceof AuthError) throw error;
+    throw new AuthError('usage', `${where} must be ${error instanceof Error ? error.message : 'valid'}`);
+  }
+}
+
+function twinOf(key: string): string {
+  return `AUTHCLI_${kebab(key).replaceAll('-', '_').toUpperCase()}`;
+}
+
+function isYes(text: string | undefined): boolean {
+  return text !== undefined && text !== '' && text !== '0' && text !== 'false';
+}

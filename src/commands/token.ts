@@ -1,0 +1,68 @@
+import type { AcquiredToken } from '../client/acquired-token.js';
+import { AuthClient } from '../client/auth-client.js';
+import { AuthError } from '../errors.js';
+import { resolveProvider } from '../providers/resolve-provider.js';
+import { clientSurroundings, configuration, type Command } from './command.js';
+import { duration, type OptionTable } from './options.js';
+
+const tokenOptions = {
+  type: { value: 'TYPE', choices: ['access', 'id'], summary: 'which token: access (default) or id' },
+  minTtl: {
+    value: 'DUR',
+    parse: duration,
+    summary: 'how long the token must still be good for (default 60s)',
+  },
+  forceRefresh: { summary: 'refresh even a token that is still good' },
+  output: {
+    value: 'FORM',
+    choices: ['raw', 'header', 'json', 'env'],
+    summary: 'raw (default), header, json or env',
+  },
+  login: { summary: 'sign in through the browser when there is no other way' },
+} as const satisfies OptionTable;
+
+const formats: Readonly<Record<'raw' | 'header' | 'json' | 'env', (token: AcquiredToken) => string>> = {
+  raw: ({ token }) => token,
+  header: ({ token, tokenType }) => `Authorization: ${tokenType} ${token}`,
+  json: (acquired) =>
+    JSON.stringify({
+      access_token: acquired.token,
+      token_type: acquired.tokenType,
+      expires_at: acquired.expiresAt,
+      scope: acquired.scope,
+      issuer: acquired.issuer,
+      provider: acquired.provider,
+      account: acquired.account,
+    }),
+  env: ({ token }) => `export AUTHCLI_ACCESS_TOKEN='${token.replaceAll("'", `'\\''`)}'`,
+};
+
+export const token: Command<typeof tokenOptions> = {
+  name: 'token',
+  summary: 'print a valid access token, refreshing it when needed',
+  options: tokenOptions,
+
+  async run(options, context) {
+    const { world, globals } = context;
+    const provider = resolveProvider(await configuration(context), globals.provider);
+    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const request = {
+      account: globals.account,
+      store: globals.store,
+      kind: options.type ?? 'access',
+      minTtlMs: options.minTtl ?? 60_000,
+      forceRefresh: options.forceRefresh ?? false,
+    };
+    const format = formats[options.output ?? (globals.json ? 'json' : 'raw')];
+    try {
+      world.stdout.write(`${format(await client.acquireTokenSilent(provider, request))}\n`);
+    } catch (error) {
+      if (!options.login || !(error instanceof AuthError) || error.code !== 'login_required') throw error;
+      const { signInAs } = await import('./login.js');
+      await signInAs(provider, context);
+      world.stdout.write(
+        `${format(await client.acquireTokenSilent(provider, { ...request, forceRefresh: false }))}\n`,
+      );
+    }
+  },
+};

@@ -1,0 +1,84 @@
+import { parseArgs } from 'node:util';
+
+import { globalOptions, type Invocation } from './commands/command.js';
+import { kebab, readOptions, type OptionTable } from './commands/options.js';
+import { token } from './commands/token.js';
+import { AuthError, Interrupted } from './errors.js';
+import { Terminal } from './terminal/terminal.js';
+import type { World } from './world.js';
+
+export { systemWorld } from './world.js';
+
+/** Runs one command line and returns its exit code. Nothing is thrown: what no part of the program expected is reported as a bug. */
+export async function main(argv: readonly string[], world: World): Promise<number> {
+  const isJson = argv.includes('--json');
+  let terminal = new Terminal(world, { json: isJson });
+  try {
+    assertVerifiedTls(world);
+    const invocation = parsePlainToken(argv) ?? (await parseAnything(argv, world));
+    if (invocation === undefined) return 0;
+    const globals = readOptions(globalOptions, invocation.raw, world.env);
+    terminal = new Terminal(world, globals);
+    const options = readOptions(invocation.command.options, invocation.raw, world.env);
+    return (await invocation.command.run(options, { world, terminal, globals }, invocation.argument)) ?? 0;
+  } catch (error) {
+    if (error instanceof Interrupted) return error.exitCode;
+    const failure = error instanceof AuthError ? error : bug(error);
+    terminal.fail(failure);
+    return failure.exitCode;
+  } finally {
+    await terminal.settled();
+  }
+}
+
+/** `authcli token` stands in prompts and loops: its plain forms need no command tree. All else, and all that is wrong, goes there. */
+function parsePlainToken(argv: readonly string[]): Invocation | undefined {
+  if (!argv.includes('token')) return undefined;
+  const table: OptionTable = { ...globalOptions, ...token.options };
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      options: plainOptions(table),
+      allowPositionals: true,
+    });
+    if (positionals.length !== 1 || positionals[0] !== 'token') return undefined;
+    const raw = Object.fromEntries(Object.keys(table).map((key) => [key, values[kebab(key)]]));
+    return { command: token, raw, argument: '' };
+  } catch {
+    return undefined;
+  }
+}
+
+async function parseAnything(argv: readonly string[], world: World): Promise<Invocation | undefined> {
+  const { parseCommandLine } = await import('./commands/program.js');
+  return parseCommandLine(argv, world);
+}
+
+function plainOptions(table: OptionTable): Record<string, { type: 'string' | 'boolean'; short?: string }> {
+  return Object.fromEntries(
+    Object.entries(table).map(([key, { value, short }]) => [
+      kebab(key),
+      { type: value === undefined ? 'boolean' : 'string', ...(short && { short }) },
+    ]),
+  );
+}
+
+/** Node would then accept any certificate, and hand code and refresh token to whoever stands in between. */
+function assertVerifiedTls({ env }: World): void {
+  if (env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return;
+  throw new AuthError(
+    'usage',
+    'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the verification of TLS certificates off',
+    {
+      hint: 'unset it; NODE_EXTRA_CA_CERTS=FILE adds a CA of your own',
+    },
+  );
+}
+
+function bug(error: unknown): AuthError {
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new AuthError('bug', `unexpected failure (${what})`, {
+    hint: 'please report it, with the output of the same command and --verbose',
+    cause: error,
+  });
+}

@@ -1,0 +1,13 @@
+const longest = 500;
+
+/**
+ * One printable line: what a provider, a file or a person supplied must not move the cursor, set the clipboard, or turn the
+ * reading direction of what stands around it.
+ */
+export function oneLine(text: string): string {
+  const clean = text
+    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/[\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, '')
+    .trim();
+  return clean.length > longest ? `${clean.slice(0, longest - 1)}…` : clean;
+}

@@ -1,0 +1,51 @@
+import { createInterface } from 'node:readline';
+
+import type { SignInConversation } from '../client/interactive.js';
+import type { World } from '../world.js';
+import { startSpinner, type Spinner } from './spinner.js';
+import type { Terminal } from './terminal.js';
+
+export interface SignInScreen extends SignInConversation {
+  close(): Promise<void>;
+}
+
+/** What a person sees of a sign-in: the URL, what is being waited for, and how long yet. */
+export function showSignIn(provider: string, deadline: Date, world: World, terminal: Terminal): SignInScreen {
+  const canPaste = terminal.isInteractive && world.stdin.isTTY === true;
+  let spinner: Promise<Spinner> | undefined;
+  let noticedIgnored = false;
+  return {
+    authorizationUrl(url) {
+      terminal.notice(`Signing in to ${provider} in the browser. If none opens, visit this address:`);
+      terminal.say(`\n  ${url.href}\n`);
+      if (canPaste) terminal.notice('The browser runs elsewhere? Paste the address that it ends at here.');
+      spinner = startSpinner('Waiting for the sign-in', deadline, world, terminal);
+    },
+    browserNotLaunched(reason) {
+      terminal.warn(`no browser was started (${reason}): open the address above yourself`);
+    },
+    ignoredRequests(count) {
+      if (noticedIgnored) return;
+      noticedIgnored = true;
+      terminal.warn(
+        `ignored ${count} request${count === 1 ? '' : 's'} with a wrong state; still waiting for the right one`,
+      );
+    },
+    async *pastedLines(signal) {
+      if (!canPaste) return;
+      const lines = createInterface({ input: world.stdin, signal });
+      try {
+        for await (const line of lines) if (line.trim() !== '') yield line;
+      } finally {
+        lines.close();
+        world.stdin.pause();
+      }
+    },
+    pasteRejected(reason) {
+      terminal.warn(`that cannot be used: ${reason}; still waiting`);
+    },
+    async close() {
+      (await spinner)?.stop();
+    },
+  };
+}

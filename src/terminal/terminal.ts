@@ -1,0 +1,90 @@
+import type { ChalkInstance } from 'chalk';
+
+import type { AuthError } from '../errors.js';
+import type { World } from '../world.js';
+import { Redactor } from './redactor.js';
+import { oneLine } from './remote-text.js';
+
+export interface TerminalOptions {
+  readonly quiet?: boolean | undefined;
+  readonly verbose?: boolean | undefined;
+  readonly json?: boolean | undefined;
+  readonly noInput?: boolean | undefined;
+}
+
+type Style = 'red' | 'yellow' | 'green' | 'cyan' | 'dim' | 'bold';
+
+/** Everything that people read, on stderr. Lines leave in order; colour is loaded only when there is something to colour. */
+export class Terminal {
+  readonly #world: World;
+  readonly #options: TerminalOptions;
+  readonly #redactor = new Redactor();
+  #chalk: Promise<ChalkInstance> | undefined;
+  #pending = Promise.resolve();
+
+  constructor(world: World, options: TerminalOptions) {
+    this.#world = world;
+    this.#options = options;
+  }
+
+  /** Somebody is there to look at a spinner and to answer. */
+  get isInteractive(): boolean {
+    const { stderr, env } = this.#world;
+    return stderr.isTTY && !isSet(env['CI']) && !this.#options.noInput;
+  }
+
+  readonly conceal = (secret: string): void => this.#redactor.conceal(secret);
+
+  notice(text: string, label?: { readonly text: string; readonly style: Style }): void {
+    if (!this.#options.quiet) this.#line(label?.text, label?.style, oneLine(text));
+  }
+
+  /** What must reach the person even with --quiet. */
+  readonly say = (text: string): void => this.#line(undefined, undefined, text);
+
+  readonly warn = (text: string): void => this.#line('warning:', 'yellow', oneLine(text));
+
+  readonly hint = (text: string): void => this.#line('hint:', 'cyan', oneLine(text));
+
+  readonly trace = (text: string): void => {
+    if (this.#options.verbose) this.#line('trace:', 'dim', oneLine(text));
+  };
+
+  fail(error: AuthError): void {
+    const message = oneLine(error.message);
+    const hint = error.hint === undefined ? undefined : oneLine(error.hint);
+    if (this.#options.json) {
+      this.#line(undefined, undefined, JSON.stringify({ error: { code: error.code, message, hint } }));
+      return;
+    }
+    this.#line('error:', 'red', message);
+    if (hint !== undefined) this.hint(hint);
+  }
+
+  /** Everything that was said has been written. */
+  settled(): Promise<void> {
+    return this.#pending;
+  }
+
+  #line(label: string | undefined, style: Style | undefined, text: string): void {
+    const safe = this.#redactor.redact(text);
+    const write = (shown: string | undefined) =>
+      this.#world.stderr.write(`${shown ? `${shown} ` : ''}${safe}\n`);
+    this.#pending = this.#pending.then(async () => {
+      write(label && style && this.#hasColour ? (await this.#loadChalk())[style](label) : label);
+    });
+  }
+
+  get #hasColour(): boolean {
+    const { env } = this.#world;
+    return this.isInteractive && !isSet(env['NO_COLOR']) && env['TERM'] !== 'dumb';
+  }
+
+  #loadChalk(): Promise<ChalkInstance> {
+    return (this.#chalk ??= import('chalk').then(({ Chalk }) => new Chalk({ level: 1 })));
+  }
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '';
+}
