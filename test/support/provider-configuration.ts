@@ -1,0 +1,151 @@
+import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
+import type { AdapterFactory, ClientMetadata, Configuration, JWK, interactionPolicy } from 'oidc-provider';
+import { errorPage, signOutPage } from './provider-pages.js';
+
+export interface ProviderOptions {
+  /** One that the system chooses, when absent. */
+  readonly port?: number;
+  /** Clients next to the public one named `cli`. */
+  readonly clients?: readonly ClientMetadata[];
+  /** Seconds. */
+  readonly accessTokenLifetime?: number;
+  /** Seconds. */
+  readonly idTokenLifetime?: number;
+  /** Seconds. */
+  readonly refreshTokenLifetime?: number;
+  readonly rotateRefreshToken?: boolean;
+  /** When a code is exchanged for a refresh token too. */
+  readonly issueRefreshToken?: 'offline_access' | 'always' | 'never';
+  readonly idTokenSigningAlg?: SigningAlg;
+}
+
+export type SigningAlg = 'RS256' | 'PS256' | 'ES256' | 'Ed25519';
+
+export interface Account {
+  readonly sub: string;
+  readonly email: string;
+  readonly name: string;
+  readonly preferred_username: string;
+}
+
+/** The people who have an account from the start; `prompt=create` adds more. */
+export function firstAccounts(): Map<string, Account> {
+  return new Map(
+    [newAccount('jane@acme.test', 'Jane Doe'), newAccount('john@acme.test', 'John Roe')].map(byEmail),
+  );
+}
+
+export function newAccount(email: string, name = email): Account {
+  const username = email.replace(/@.*/, '');
+  return { sub: `${username}-4711`, email, name, preferred_username: username };
+}
+
+function byEmail(account: Account): [string, Account] {
+  return [account.email, account];
+}
+
+const cli: ClientMetadata = {
+  client_id: 'cli',
+  client_name: 'authcli',
+  application_type: 'native',
+  token_endpoint_auth_method: 'none',
+  grant_types: ['authorization_code', 'refresh_token'],
+  // Any port: a native client's loopback redirect URI is compared without it (RFC 8252, section 7.3).
+  redirect_uris: ['http://127.0.0.1/callback'],
+};
+
+/** All that oidc-provider would otherwise make up with a warning on the console is given here. */
+export function providerConfiguration(
+  options: ProviderOptions,
+  accounts: ReadonlyMap<string, Account>,
+  policy: interactionPolicy.Prompt[],
+  adapter: AdapterFactory,
+): Configuration {
+  const alg = options.idTokenSigningAlg ?? 'RS256';
+  const refreshTokens = options.issueRefreshToken ?? 'offline_access';
+  const day = 24 * 60 * 60;
+  return {
+    adapter,
+    clients: [cli, ...(options.clients ?? [])],
+    clientDefaults: { id_token_signed_response_alg: alg },
+    enabledJWA: { idTokenSigningAlgValues: [alg] },
+    jwks: { keys: [signingKey(alg)] },
+    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    claims: {
+      openid: ['sub'],
+      profile: ['name', 'preferred_username'],
+      email: ['email', 'email_verified'],
+    },
+    conformIdTokenClaims: false,
+    scopes: ['openid', 'offline_access'],
+    pkce: { required: () => true },
+    ...(options.rotateRefreshToken === undefined ? {} : { rotateRefreshToken: options.rotateRefreshToken }),
+    issueRefreshToken: async (_context, client, code) =>
+      client.grantTypeAllowed('refresh_token') &&
+      (refreshTokens === 'always' ||
+        (refreshTokens === 'offline_access' && code.scopes.has('offline_access'))),
+    ttl: {
+      AccessToken: options.accessTokenLifetime ?? 3600,
+      IdToken: options.idTokenLifetime ?? 3600,
+      RefreshToken: options.refreshTokenLifetime ?? day,
+      Grant: day,
+      Session: day,
+      Interaction: 3600,
+    },
+    interactions: { policy, url: (_context, interaction) => `/interaction/${interaction.uid}` },
+    findAccount: (_context, sub) => {
+      const account = [...accounts.values()].find((candidate) => candidate.sub === sub);
+      return account && { accountId: sub, claims: () => ({ ...account, email_verified: true }) };
+    },
+    clientBasedCORS: () => false,
+    renderError: (context, out) => {
+      context.type = 'html';
+      context.body = errorPage(out.error, out.error_description);
+    },
+    features: {
+      devInteractions: { enabled: false },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_context, client, token) => token.clientId === client.clientId,
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (context, form) => {
+          context.body = signOutPage(form);
+        },
+        postLogoutSuccessSource: (context) => {
+          context.body = errorPage('Signed out');
+        },
+      },
+    },
+  };
+}
+
+const signingKeys = new Map<SigningAlg, JWK>();
+
+/** One key for all providers of a process: making an RSA key takes up to half a second. */
+function signingKey(alg: SigningAlg): JWK {
+  const key = signingKeys.get(alg) ?? { ...jwkOf(newPrivateKey(alg)), alg, use: 'sig' };
+  signingKeys.set(alg, key);
+  return key;
+}
+
+/**
+ * By way of PEM: Node 20 can block for ever in the JWK export of a key that was generated here. The export holds the
+ * key's lock, and a garbage collection during it waits for the same lock, to free the job that made the key.
+ */
+function jwkOf(key: KeyObject): JWK {
+  return createPrivateKey(key.export({ type: 'pkcs8', format: 'pem' })).export({ format: 'jwk' });
+}
+
+function newPrivateKey(alg: SigningAlg): KeyObject {
+  switch (alg) {
+    case 'ES256':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+    case 'Ed25519':
+      return generateKeyPairSync('ed25519').privateKey;
+    case 'RS256':
+    case 'PS256':
+      return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  }
+}

@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import { IncomingMessage, createServer } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { firstAccounts, providerConfiguration } from './provider-configuration.js';
+import type { Account, ProviderOptions } from './provider-configuration.js';
+import { interact } from './provider-interaction.js';
+import { ProviderStorage } from './provider-storage.js';
+
+// At its import oidc-provider says that Node 20 is not supported; it works there.
+const { warn } = console;
+Object.assign(console, { warn: () => undefined });
+const { Provider: OidcProvider, interactionPolicy } = await import('oidc-provider');
+Object.assign(console, { warn });
+
+/** A request as it reached the provider. */
+export interface ProviderRequest {
+  readonly method: string;
+  readonly path: string;
+  /** Of the query and of the form together. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** What one request gets in place of the provider's own answer. */
+export type Answer =
+  | { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string }
+  /** The connection is cut, the request is not acted on. */
+  | 'reset'
+  /** The request is acted on, and the connection cut in place of the answer. */
+  | 'lost'
+  /** Never an answer. */
+  | 'hang'
+  /** The provider answers when this has settled: a place for a barrier. */
+  | ((request: ProviderRequest) => Promise<void>);
+
+/** A real OpenID provider on loopback. */
+export interface Provider {
+  readonly issuer: string;
+  /** All that reached it, in order. */
+  readonly requests: readonly ProviderRequest[];
+  requestsTo(path: string): ProviderRequest[];
+  /** Queued: each call is for one request to that path. */
+  answerNext(path: string, answer: Answer): void;
+  /** Ends every session on the provider's side; the tokens that it gave are worth nothing then. */
+  endSessions(): void;
+  stop(): Promise<void>;
+}
+
+export async function startProvider(options: ProviderOptions = {}): Promise<Provider> {
+  const accounts = firstAccounts();
+  const policy = interactionPolicy.base();
+  for (const name of ['select_account', 'create']) {
+    policy.add(new interactionPolicy.Prompt({ name, requestable: true }), 0);
+  }
+  const storages: ProviderStorage[] = [];
+  const adapter = () => {
+    const storage = new ProviderStorage();
+    storages.push(storage);
+    return storage;
+  };
+
+  const server = createServer();
+  const issuer = `http://127.0.0.1:${await listen(server, options.port ?? 0)}`;
+  const provider = new OidcProvider(issuer, providerConfiguration(options, accounts, policy, adapter));
+  const protocol = provider.callback();
+
+  const requests: ProviderRequest[] = [];
+  const answers = new Map<string, Answer[]>();
+  server.on('request', (incoming, response) => {
+    const handle = async () => {
+      const [request, record] = await received(incoming);
+      requests.push(record);
+      const answer = answers.get(record.path)?.shift();
+      if (await takesOver(answer, record, response)) return;
+      const { path, parameters } = record;
+      if (path.startsWith('/interaction/')) await interact(provider, accounts, request, response, parameters);
+      else if (path === '/api/hello') await hello(provider, accounts, request, response);
+      else await protocol(request, response);
+    };
+    // A peer that went away is none of our business; all else fails the test that runs.
+    handle().catch((error: unknown) => incoming.destroyed || server.emit('error', error));
+  });
+
+  return {
+    issuer,
+    requests,
+    requestsTo: (path) => requests.filter((request) => request.path === path),
+    answerNext: (path, answer) => answers.set(path, [...(answers.get(path) ?? []), answer]),
+    endSessions: () => storages.forEach((storage) => storage.clear()),
+    stop: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function listen(server: Server, port: number): Promise<number> {
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the provider has no port');
+  return address.port;
+}
+
+/** The whole request is read first, so that the record is complete and the provider can still read it. */
+async function received(incoming: IncomingMessage): Promise<[IncomingMessage, ProviderRequest]> {
+  const body = await buffer(incoming);
+  const { method = 'GET', url = '/', headers } = incoming;
+  const request = Object.assign(new IncomingMessage(incoming.socket), {
+    method,
+    url,
+    headers,
+    complete: true,
+  });
+  request.push(body);
+  request.push(null);
+
+  const { pathname, searchParams } = new URL(url, 'http://127.0.0.1');
+  const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
+  const form = new URLSearchParams(isForm ? body.toString() : '');
+  const parameters = Object.fromEntries([...searchParams, ...form]);
+  return [request, { method, path: pathname, parameters, headers }];
+}
+
+/** Whether `answer` leaves nothing for the provider to do. */
+async function takesOver(
+  answer: Answer | undefined,
+  request: ProviderRequest,
+  response: ServerResponse,
+): Promise<boolean> {
+  switch (answer) {
+    case undefined:
+      return false;
+    case 'reset':
+      response.socket?.resetAndDestroy();
+      return true;
+    case 'hang':
+      return true;
+    case 'lost':
+      Object.assign(response, { end: () => response.socket?.resetAndDestroy() });
+      return false;
+    default:
+      if (typeof answer === 'function') {
+        await answer(request);
+        return false;
+      }
+      response.writeHead(answer.status, answer.headers).end(answer.body);
+      return true;
+  }
+}
+
+/** An API as the provider's customers have it: it greets who the access token is of, as long as the token is alive. */
+async function hello(
+  provider: InstanceType<typeof OidcProvider>,
+  accounts: ReadonlyMap<string, Account>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const [, value = ''] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '') ?? [];
+  const token = await provider.AccessToken.find(value);
+  const account = [...accounts.values()].find(({ sub }) => sub === token?.accountId);
+  const [status, body] = account ? [200, { hello: account.name }] : [401, { error: 'invalid_token' }];
+  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
+}
