@@ -12,7 +12,10 @@ if (!isSupported) {
   process.exitCode = 1;
 } else {
   var program = require('../dist/cli/main.cjs');
-  program.main(process.argv.slice(2), program.systemWorld()).then(end);
+  var world = program.systemWorld();
+  // The world has it; nothing that we start inherits it.
+  delete process.env.AUTHCLI_STORE_PASSPHRASE;
+  program.main(process.argv.slice(2), world).then(end);
 }
 
 /** The signal again, so that a shell's loop ends with us; everything has been written by now. */

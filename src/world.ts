@@ -36,8 +36,6 @@ export interface World {
 
 export function systemWorld(): World {
   const env = { ...process.env };
-  // Nothing that we start inherits it.
-  delete process.env['AUTHCLI_STORE_PASSPHRASE'];
   const { platform } = process;
   let interruption: AbortSignal | undefined;
   return {
