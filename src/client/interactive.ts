@@ -53,7 +53,7 @@ export async function signIn(
   store: SessionStore,
   surroundings: ClientSurroundings,
 ): Promise<SignedIn> {
-  const keep = await store.prepareForLogin(request.store);
+  const keep = await store.prepareForLogin({ ...provider, provider: provider.name }, request.store);
   const listener = await listenForAuthorizationResponse({
     ports: [request.port],
     path,

@@ -64,10 +64,19 @@ async function parse(text: string, path: string): Promise<unknown> {
     if (first === undefined) return value;
     const before = text.slice(0, first.offset).split('\n');
     const place = `${path}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
-    throw new AuthError('usage', `${place}: no valid JSON (${jsonc.printParseErrorCode(first.error)})`, {
-      hint: 'mend that line; comments and trailing commas are allowed',
-    });
+    throw new AuthError(
+      'usage',
+      `${place}: no valid JSON (${spelledOut(jsonc.printParseErrorCode(first.error))})`,
+      {
+        hint: 'mend that line; comments and trailing commas are allowed',
+      },
+    );
   }
+}
+
+/** `CloseBraceExpected` as a person would say it. */
+function spelledOut(code: string): string {
+  return code.replace(/(?<=.)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase();
 }
 
 function readText({ path, required }: ConfigurationFile): string {

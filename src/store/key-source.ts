@@ -74,38 +74,42 @@ async function lookUp(reference: KeyReference, surroundings: KeySurroundings): P
   }
 }
 
-async function readKeychainKey(
-  account: string,
-  { keychain, patience }: KeySurroundings,
-): Promise<Buffer | undefined> {
+async function readKeychainKey(account: string, surroundings: KeySurroundings): Promise<Buffer | undefined> {
+  const found = await readKeychain(account, surroundings);
+  if (found.kind === 'unavailable') throw new AuthError('store', found.message, { hint: found.hint });
+  return found.key;
+}
+
+type KeychainKey = { readonly kind: 'answered'; readonly key: Buffer | undefined } | KeychainTrouble;
+
+async function readKeychain(account: string, { keychain, patience }: KeySurroundings): Promise<KeychainKey> {
   const answer = await (await keychain()).read(account, patience);
-  switch (answer.kind) {
-    case 'missing':
-      return undefined;
-    case 'unavailable':
-      throw keychainUnavailable(answer);
-    case 'found': {
-      const key = decodeKey(answer.secret);
-      if (key !== undefined) return key;
-      throw new AuthError(
-        'store',
-        `the keychain item of authcli (account ${account}) holds no key of authcli`,
-        {
-          hint: 'restore the item from a backup, or delete it and sign in again',
-        },
-      );
-    }
-  }
+  if (answer.kind === 'unavailable') return answer;
+  const key = answer.kind === 'found' ? decodeKey(answer.secret) : undefined;
+  if (answer.kind === 'missing' || key !== undefined) return { kind: 'answered', key };
+  throw new AuthError('store', `the keychain item of authcli (account ${account}) holds no key of authcli`, {
+    hint: 'restore the item from a backup, or delete it and sign in again',
+  });
 }
 
 async function fetchOrMakeKeychainKey(surroundings: KeySurroundings): Promise<SealingKey> {
-  const account = readDescription(surroundings)?.id;
-  const existing = account && (await readKeychainKey(account, surroundings));
-  if (existing) return keychainKey(account, existing);
+  const account = readDescription(surroundings)?.id ?? 'none yet';
+  // Where a person has to unlock it, this is what asks: before the lock, so that no other login waits for that.
+  const known = await readKeychain(account, surroundings);
+  if (known.kind === 'unavailable') throw noKeychain(known);
+  if (known.key !== undefined) return keychainKey(account, known.key);
   return underStoreLock(surroundings, async () => {
     const { id } = describeStore(surroundings, {});
-    const known = await readKeychainKey(id, surroundings);
-    return keychainKey(id, known ?? (await makeKeychainKey(id, surroundings)));
+    const raced = await readKeychainKey(id, surroundings);
+    return keychainKey(id, raced ?? (await makeKeychainKey(id, surroundings)));
+  });
+}
+
+/** What a login can do about it depends on whether there is a keychain at all. */
+function noKeychain({ reason, message, hint }: KeychainTrouble): AuthError {
+  const isNone = ['no_bus', 'no_service', 'no_collection', 'not_installed'].includes(reason);
+  return new AuthError('store', message, {
+    hint: isNone ? 'authcli login --store file (keeps the sessions in a sealed file instead)' : hint,
   });
 }
 
@@ -114,7 +118,7 @@ async function makeKeychainKey(account: string, surroundings: KeySurroundings): 
   const written = await (
     await surroundings.keychain()
   ).write(account, encodeKey(made), surroundings.patience);
-  if (written.kind === 'unavailable') throw keychainUnavailable(written);
+  if (written.kind === 'unavailable') throw new AuthError('store', written.message, { hint: written.hint });
   const readBack = await readKeychainKey(account, surroundings);
   if (readBack?.equals(made)) return made;
   throw new AuthError('store', 'the keychain took a key but does not give it back', {
@@ -124,10 +128,6 @@ async function makeKeychainKey(account: string, surroundings: KeySurroundings): 
 
 function keychainKey(account: string, bytes: Buffer): SealingKey {
   return { bytes, reference: { kind: 'keychain', account, fingerprint: fingerprint(bytes) } };
-}
-
-function keychainUnavailable(trouble: KeychainTrouble): AuthError {
-  return new AuthError('store', trouble.message, { hint: trouble.hint });
 }
 
 async function fetchOrMakeFileKey(surroundings: KeySurroundings): Promise<SealingKey> {

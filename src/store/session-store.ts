@@ -19,10 +19,17 @@ import { isAccount, type Session, type SessionOwner, type SessionSummary } from 
 
 /** A session as it is found, before its key is asked for. */
 export interface StoredSession {
+  readonly kind: 'session';
   readonly fileName: string;
   readonly store: StoreName;
   readonly summary: SessionSummary;
   readonly record: SealedRecord;
+}
+
+interface UnreadableSession {
+  readonly kind: 'unreadable';
+  readonly trouble: AuthError;
+  readonly isNewer: boolean;
 }
 
 export interface SessionListing {
@@ -52,7 +59,7 @@ export class SessionStore {
     const damaged: AuthError[] = [];
     for (const fileName of this.#fileNames(owner)) {
       const found = this.#load(fileName);
-      if (found instanceof AuthError) damaged.push(found);
+      if (found?.kind === 'unreadable') damaged.push(found.trouble);
       else if (found !== undefined) sessions.push(found);
     }
     return { sessions, damaged };
@@ -67,9 +74,7 @@ export class SessionStore {
       return named;
     }
     const fileName = this.currentFileName(owner);
-    const found = fileName === undefined ? undefined : this.#load(fileName);
-    if (found instanceof AuthError) throw found;
-    return found;
+    return fileName === undefined ? undefined : this.reload(fileName);
   }
 
   /** The only one, else the one last chosen. */
@@ -91,9 +96,10 @@ export class SessionStore {
   }
 
   /** Proves, before anything is asked of the person, that a session can be kept: the key is there and the folder takes a file. */
-  async prepareForLogin(store: StoreName): Promise<(session: Session) => StoredSession> {
+  async prepareForLogin(owner: SessionOwner, store: StoreName): Promise<(session: Session) => StoredSession> {
     makeOwnFolder(this.#surroundings.folder, this.#surroundings.ownership);
     makeOwnFolder(this.#folder, this.#surroundings.ownership);
+    this.#assertReplaceable(owner);
     this.#assertWritable();
     const key = await fetchOrMakeKey(store, this.#surroundings);
     for (const { fileName, record } of this.list().sessions) {
@@ -104,8 +110,8 @@ export class SessionStore {
       if (!this.#canBeReplaced(fileName, key)) this.#setAside(fileName);
       this.#prepare(fileName, session, key).commit();
       this.makeCurrent(session, fileName);
-      const saved = this.#load(fileName);
-      if (saved === undefined || saved instanceof AuthError) throw damagedRecord(this.#path(fileName));
+      const saved = this.reload(fileName);
+      if (saved === undefined) throw damagedRecord(this.#path(fileName));
       return saved;
     };
   }
@@ -122,7 +128,7 @@ export class SessionStore {
 
   reload(fileName: string): StoredSession | undefined {
     const found = this.#load(fileName);
-    if (found instanceof AuthError) throw found;
+    if (found?.kind === 'unreadable') throw found.trouble;
     return found;
   }
 
@@ -138,18 +144,19 @@ export class SessionStore {
     });
   }
 
-  #load(fileName: string): StoredSession | AuthError | undefined {
+  #load(fileName: string): StoredSession | UnreadableSession | undefined {
     const path = this.#path(fileName);
     try {
       const text = readOwnFile(path, this.#surroundings.ownership);
       if (text === undefined) return undefined;
       const parsed = parseRecord(text);
-      if (parsed.kind === 'damaged') return damagedRecord(path);
-      if (parsed.kind === 'newer_format') return newerRecord(path);
+      if (parsed.kind === 'damaged') throw damagedRecord(path);
+      if (parsed.kind === 'newer_format')
+        return { kind: 'unreadable', trouble: newerRecord(path), isNewer: true };
       const { record } = parsed;
-      return { fileName, record, summary: record.summary, store: storeOf(record.key) };
+      return { kind: 'session', fileName, record, summary: record.summary, store: storeOf(record.key) };
     } catch (error) {
-      if (error instanceof AuthError) return error;
+      if (error instanceof AuthError) return { kind: 'unreadable', trouble: error, isNewer: false };
       throw error;
     }
   }
@@ -164,11 +171,19 @@ export class SessionStore {
   #canBeReplaced(fileName: string, key: SealingKey): boolean {
     const existing = this.#load(fileName);
     if (existing === undefined) return true;
-    if (existing instanceof AuthError) return false;
+    if (existing.kind === 'unreadable') return false;
     return (
       existing.record.key.kind !== key.reference.kind ||
       openRecord(existing.record, key.bytes, fileName) !== undefined
     );
+  }
+
+  /** What a newer authcli wrote is not ours to move. */
+  #assertReplaceable(owner: SessionOwner): void {
+    for (const fileName of this.#fileNames(owner)) {
+      const found = this.#load(fileName);
+      if (found?.kind === 'unreadable' && found.isNewer) throw found.trouble;
+    }
   }
 
   #assertWritable(): void {

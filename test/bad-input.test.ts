@@ -1,0 +1,464 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+import { startProvider } from './support/provider.js';
+import { newMachine } from './support/run.js';
+import { approves, browserOf } from './support/user-agents.js';
+
+const json = { 'content-type': 'application/json' };
+
+describe('a command line that cannot be meant does nothing and says what was meant', () => {
+  test.each<[argv: string[], error: string, hint?: string]>([
+    [['login', '--frob'], "unknown option '--frob'", 'authcli login --help'],
+    [['tokn'], "unknown command 'tokn'", 'Did you mean token? See authcli --help'],
+    [['token', '--min-ttl'], "option '--min-ttl <DUR>' argument missing", 'authcli token --help'],
+    [['token', '--min-ttl', '5'], '--min-ttl must be a duration of up to 24h, such as 90s, 5m or 1h'],
+    [['token', '--min-ttl', '25h'], '--min-ttl must be a duration of up to 24h, such as 90s, 5m or 1h'],
+    [['token', '--timeout', '0s'], '--timeout must be a duration longer than zero'],
+    [['token', '--output', 'xml'], '--output must be one of raw, header, json, env'],
+    [['token', '--store', 'cloud'], '--store must be one of keychain, file'],
+    [['token', 'acme'], 'too many arguments', 'authcli token --help'],
+    [['login', '--prompt', 'maybe'], '--prompt must be one of none, login, consent, select_account, create'],
+    [['login', '--port', '65536'], '--port must be a port, 0 to 65535'],
+    [['login', '--auth-param', 'x'], '--auth-param must be of the form K=V'],
+    [['login', '--auth-param', 'state=x'], '--auth-param cannot set state: the sign-in itself does'],
+    [
+      ['login', '--auth-param', 'prompt=none'],
+      '--auth-param cannot set prompt: the sign-in itself does',
+      'use --prompt',
+    ],
+    [['login', '--client-id', 'x'], '--client-id needs --issuer'],
+    [
+      ['login', '--issuer', 'https://acme.test'],
+      '--issuer needs --client-id',
+      'authcli login --issuer https://acme.test --client-id ID',
+    ],
+    [['provider'], 'which provider command?', 'authcli provider --help'],
+    [
+      ['provider', 'add', 'acme'],
+      'a provider needs --issuer and --client-id',
+      'authcli provider add acme --issuer URL --client-id ID',
+    ],
+    [
+      ['provider', 'show', 'x/../y'],
+      '"x/../y" cannot be a provider\'s name',
+      'use up to 64 of a-z 0-9 . _ : - and begin with a letter or a digit',
+    ],
+    [
+      ['provider', 'remove', 'acme'],
+      'no provider is named "acme" (none is configured)',
+      'authcli provider add acme --issuer URL --client-id ID',
+    ],
+    [['token'], 'no provider is configured', 'authcli provider add NAME --issuer URL --client-id ID'],
+    [
+      ['token', '-p', 'acme'],
+      'no provider is named "acme" (none is configured)',
+      'authcli provider add acme --issuer URL --client-id ID',
+    ],
+  ])('authcli %j', async (argv, error, hint) => {
+    const outcome = await newMachine().run(argv);
+    expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
+    const [first, second, ...rest] = outcome.stderr.split('\n');
+    expect(first).toContain(`error: ${error}`);
+    expect(second).toBe(hint === undefined ? '' : `hint: ${hint}`);
+    expect(rest.join('')).toBe('');
+  });
+
+  test('with --json the error is one JSON object on stderr', async () => {
+    const outcome = await newMachine().run(['token', '--json', '-p', 'acme']);
+    expect({ ...outcome, stderr: JSON.parse(outcome.stderr) }).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: {
+        error: {
+          code: 'usage',
+          message: 'no provider is named "acme" (none is configured)',
+          hint: 'authcli provider add acme --issuer URL --client-id ID',
+        },
+      },
+    });
+  });
+
+  test('a value from the environment is checked like one from the command line, and named as what it is', async () => {
+    const machine = newMachine({ AUTHCLI_MIN_TTL: 'soon' });
+    expect(await machine.run(['token'])).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: 'error: AUTHCLI_MIN_TTL must be a duration of up to 24h, such as 90s, 5m or 1h\n',
+    });
+  });
+
+  test('certificates that nobody verifies are refused', async () => {
+    const machine = newMachine({ NODE_TLS_REJECT_UNAUTHORIZED: '0' });
+    expect(await machine.run(['status'])).toMatchObject({ exitCode: 2, stdout: '' });
+  });
+
+  test('a relative HOME is refused', async () => {
+    const machine = newMachine({ HOME: 'home', AUTHCLI_STATE_DIR: '', AUTHCLI_CONFIG_DIR: '' });
+    expect(await machine.run(['status'])).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr:
+        'error: HOME is a relative path\n' +
+        'hint: set HOME to an absolute path, or AUTHCLI_CONFIG_DIR and AUTHCLI_STATE_DIR\n',
+    });
+  });
+});
+
+describe('an issuer that cannot be one is refused before anything happens', () => {
+  test.each([
+    ['acme', 'is no URL'],
+    ['ftp://acme.test', 'is no https URL'],
+    ['http://acme.test', 'is plain http, which is accepted on this machine only'],
+    ['http://127.0.0.1.acme.test', 'is plain http, which is accepted on this machine only'],
+    ['https://u:p@acme.test', 'must not carry user information'],
+    ['https://acme.test/?a=b', 'must have neither query nor fragment'],
+    ['https://acme.test/#x', 'must have neither query nor fragment'],
+    ['https://ACME.test', 'is not in its canonical form, https://acme.test/'],
+    ['https://acme.test/a/../b', 'is not in its canonical form, https://acme.test/b'],
+    ['https://acme.test.', 'has a host name that ends in a dot'],
+    ['https://acme.test:0', 'names port 0'],
+  ])('%s', async (issuer, fault) => {
+    const outcome = await newMachine().run(['login', '--issuer', issuer, '--client-id', 'cli']);
+    expect(outcome).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: `error: the issuer ${fault}\nhint: authcli login --issuer https://… --client-id ID\n`,
+    });
+  });
+});
+
+describe('a malformed configuration is named with its file, the place in it, and what was expected', () => {
+  test.each([
+    ['{', ':1:2: no valid JSON (close brace expected)'],
+    ['{\n  "providers": {\n    oops\n  }\n}', ':3:5: no valid JSON (invalid symbol)'],
+    ['[]', ': the file must be an object'],
+    [
+      '{"provider":{}}',
+      ': provider must be absent: known here are $schema, defaultProvider, store, providers',
+    ],
+    ['{"store":"plain"}', ': store must be "keychain" or "file"'],
+    ['{"providers":{"acme":{}}}', ': providers.acme.issuer must be the URL of the issuer'],
+    [
+      '{"providers":{"acme":{"issuer":"http://acme.test"}}}',
+      ': providers.acme.issuer must be the URL of an issuer, but it is plain http, which is accepted on this machine only',
+    ],
+    [
+      '{"providers":{"acme":{"issuer":"https://acme.test"}}}',
+      ': providers.acme.clientId must be the client ID, a text',
+    ],
+    [
+      '{"providers":{"acme":{"issuer":"https://acme.test","clientId":"c","scope":"a  b"}}}',
+      ': providers.acme.scope must be scopes separated by single spaces',
+    ],
+    [
+      '{"providers":{"acme":{"issuer":"https://acme.test","clientId":"c","clientSecret":"hush"}}}',
+      ': providers.acme.clientSecret must be absent: known here are issuer, clientId, scope',
+    ],
+    ['{"providers":{"Acme Inc":{}}}', ': providers.Acme Inc must be named with a-z 0-9 . _ : - only'],
+  ])('%s', async (text, place) => {
+    const machine = newMachine();
+    const file = join(machine.folder, 'config', 'config.json');
+    mkdirSync(join(machine.folder, 'config'));
+    writeFileSync(file, text);
+    const outcome = await machine.run(['provider', 'list']);
+    expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(outcome.stderr.split('\n')[0]).toBe(`error: ${file}${place}`);
+    expect(outcome.stderr).not.toContain('hush');
+  });
+
+  test('comments, trailing commas, a byte order mark and Windows line ends are no mistakes, and survive a change', async () => {
+    const machine = newMachine();
+    const file = join(machine.folder, 'config', 'config.json');
+    mkdirSync(join(machine.folder, 'config'));
+    writeFileSync(file, '\uFEFF{\r\n  // ours\r\n  "store": "file",\r\n}\r\n');
+    const added = await machine.run([
+      'provider',
+      'add',
+      'acme',
+      '--issuer',
+      'https://acme.test',
+      '--client-id',
+      'cli',
+    ]);
+    expect(added.exitCode).toBe(0);
+    const listed = await machine.run(['provider', 'list', '--json']);
+    expect(listed).toEqual({
+      exitCode: 0,
+      stdout: '{"providers":{"acme":{"issuer":"https://acme.test","clientId":"cli"}}}\n',
+      stderr: '',
+    });
+    expect(readFileSync(file, 'utf8')).toContain('// ours');
+  });
+
+  test('a file that was named must be there', async () => {
+    const outcome = await newMachine().run(['provider', 'list', '--config', '/nowhere/config.json']);
+    expect(outcome).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: 'error: cannot read the configuration /nowhere/config.json: ENOENT\n',
+    });
+  });
+});
+
+describe('a provider that is not what it should be ends a login before a browser opens', () => {
+  const wellKnown = '/.well-known/openid-configuration';
+  const oauth = '/.well-known/oauth-authorization-server';
+  const html = { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' };
+
+  test.each([
+    ['HTML at both addresses', [html, html], 5, 'ISSUER publishes no OpenID Connect or OAuth metadata'],
+    [
+      '404 at both addresses',
+      [{ status: 404 }, { status: 404 }],
+      5,
+      'ISSUER publishes no OpenID Connect or OAuth metadata',
+    ],
+    [
+      'broken JSON',
+      [{ status: 200, headers: json, body: '{"issuer"' }, { status: 404 }],
+      5,
+      'ISSUER publishes no OpenID Connect or OAuth metadata',
+    ],
+    ['503', [{ status: 503 }], 6, 'the provider answers 503 at ISSUER/.well-known/openid-configuration'],
+    ['429', [{ status: 429 }], 6, 'the provider answers 429 at ISSUER/.well-known/openid-configuration'],
+    ['a connection that is cut', ['reset' as const], 6, 'cannot reach HOST: '],
+    [
+      'a redirect elsewhere',
+      [{ status: 302, headers: { location: 'http://127.0.0.1:1/' } }],
+      5,
+      'ISSUER/.well-known/openid-configuration redirects to another origin, which is not followed',
+    ],
+    [
+      'another issuer',
+      [{ status: 200, headers: json, body: '{"issuer":"https://evil.test"}' }],
+      5,
+      'the metadata at ISSUER is of another issuer: https://evil.test',
+    ],
+    [
+      'an issuer with a slash more',
+      [{ status: 200, headers: json, body: '{"issuer":"ISSUER/"}' }],
+      5,
+      'the metadata at ISSUER is of another issuer: ISSUER/',
+    ],
+    [
+      'no endpoints',
+      [{ status: 200, headers: json, body: '{"issuer":"ISSUER"}' }],
+      5,
+      'the metadata of ISSUER names no authorization_endpoint',
+    ],
+    [
+      'an endpoint in the clear',
+      [
+        {
+          status: 200,
+          headers: json,
+          body: '{"issuer":"ISSUER","authorization_endpoint":"http://acme.test/auth"}',
+        },
+      ],
+      5,
+      'the authorization_endpoint in the metadata of ISSUER is not an https address',
+    ],
+    [
+      'an endpoint that is a program',
+      [{ status: 200, headers: json, body: '{"issuer":"ISSUER","authorization_endpoint":"file:///bin/sh"}' }],
+      5,
+      'the authorization_endpoint in the metadata of ISSUER is not an https address',
+    ],
+    [
+      'plain PKCE only',
+      [
+        {
+          status: 200,
+          headers: json,
+          body: '{"issuer":"ISSUER","authorization_endpoint":"ISSUER/auth","token_endpoint":"ISSUER/token","code_challenge_methods_supported":["plain"]}',
+        },
+      ],
+      5,
+      'ISSUER does not support PKCE with S256',
+    ],
+  ])('%s', async (_title, answers, exitCode, message) => {
+    const acme = await startProvider();
+    onTestFinished(() => acme.stop());
+    const fill = (text: string) =>
+      text.replaceAll('ISSUER', acme.issuer).replaceAll('HOST', acme.issuer.slice(7));
+    answers.forEach((answer, at) => {
+      const filled =
+        typeof answer === 'object' && 'body' in answer ? { ...answer, body: fill(answer.body) } : answer;
+      acme.answerNext(at === 0 ? wellKnown : oauth, filled);
+    });
+    const browser = browserOf(approves);
+    const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
+      ['login', '--issuer', acme.issuer, '--client-id', 'cli'],
+      browser,
+    );
+    expect(outcome).toMatchObject({ exitCode, stdout: '' });
+    expect(outcome.stderr.split('\n')[0]).toContain(`error: ${fill(message)}`);
+    expect(browser.pages).toEqual([]);
+  });
+
+  test('an issuer where nobody listens', async () => {
+    const gone = await startProvider();
+    await gone.stop();
+    const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run([
+      'login',
+      '--issuer',
+      gone.issuer,
+      '--client-id',
+      'cli',
+    ]);
+    expect(outcome).toEqual({
+      exitCode: 6,
+      stdout: '',
+      stderr:
+        `error: cannot reach ${gone.issuer.slice(7)}: connection refused\n` +
+        'hint: check the connection, then run the same command again; nothing that is stored was changed\n',
+    });
+  });
+
+  test('a redirect within the origin is followed, and OAuth metadata serve where OpenID Connect has none', async () => {
+    const acme = await startProvider();
+    onTestFinished(() => acme.stop());
+    acme.answerNext(wellKnown, { status: 404 });
+    acme.answerNext(oauth, { status: 301, headers: { location: wellKnown } });
+    const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
+      ['login', '--issuer', acme.issuer, '--client-id', 'cli'],
+      browserOf(approves),
+    );
+    expect(outcome.exitCode).toBe(0);
+  });
+});
+
+describe('a code exchange that is refused keeps nothing', () => {
+  const tokenSet = { access_token: 'at', token_type: 'Bearer' };
+  test.each([
+    [
+      'invalid_grant',
+      { status: 400, headers: json, body: '{"error":"invalid_grant","error_description":"too late"}' },
+      5,
+      'error: the provider refused the code exchange: invalid_grant (too late)\nhint: start again: authcli login\n',
+    ],
+    [
+      'invalid_client',
+      { status: 401, headers: json, body: '{"error":"invalid_client"}' },
+      5,
+      'error: the provider refused the code exchange: invalid_client\nhint: check the client ID of this provider: authcli provider show\n',
+    ],
+    ['500', { status: 500 }, 6, 'error: the provider answers 500 at ISSUER/token\n'],
+    [
+      'HTML',
+      { status: 200, headers: { 'content-type': 'text/html' }, body: '<p>' },
+      5,
+      'error: the code exchange failed a check: the answer is not JSON\n',
+    ],
+    [
+      'half an answer',
+      { status: 200, headers: json, body: '{"access_token":"a' },
+      5,
+      'error: the code exchange failed a check: the answer is not JSON\n',
+    ],
+    [
+      'a redirect',
+      { status: 307, headers: { location: 'http://127.0.0.1:1/' } },
+      5,
+      'error: the provider answers ISSUER/token with a redirect (307), which is not followed\n',
+    ],
+    [
+      'no ID token',
+      { status: 200, headers: json, body: JSON.stringify(tokenSet) },
+      5,
+      'error: the code exchange failed a check: ',
+    ],
+    [
+      'another token type',
+      { status: 200, headers: json, body: JSON.stringify({ ...tokenSet, token_type: 'mac' }) },
+      5,
+      'error: the code exchange failed a check: ',
+    ],
+    [
+      'a lifetime below zero',
+      { status: 200, headers: json, body: JSON.stringify({ ...tokenSet, expires_in: -1 }) },
+      5,
+      'error: the code exchange failed a check: ',
+    ],
+  ])('%s', async (_title, answer, exitCode, message) => {
+    const acme = await startProvider();
+    onTestFinished(() => acme.stop());
+    acme.answerNext('/token', answer);
+    const machine = newMachine({ AUTHCLI_STORE: 'file' });
+    const browser = browserOf(approves);
+    const outcome = await machine.run(
+      ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q'],
+      browser,
+    );
+    expect(outcome).toMatchObject({ exitCode, stdout: '' });
+    expect(outcome.stderr).toContain(message.replace('ISSUER', acme.issuer));
+    expect(acme.requestsTo('/token')).toHaveLength(1);
+    expect((await browser.pages[0])?.body).not.toContain('Signed in');
+    expect(await machine.run(['status', '--json'])).toEqual({
+      exitCode: 0,
+      stdout: '{"sessions":[]}\n',
+      stderr: '',
+    });
+  });
+});
+
+test('a port in use ends the login before a browser opens', async () => {
+  const acme = await startProvider();
+  const squatter = createServer().listen(0, '127.0.0.1');
+  onTestFinished(async () => {
+    squatter.close();
+    await acme.stop();
+  });
+  await once(squatter, 'listening');
+  const address = squatter.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const browser = browserOf(approves);
+  const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
+    ['login', '--issuer', acme.issuer, '--client-id', 'cli', '--port', String(port)],
+    browser,
+  );
+  expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(outcome.stderr).toContain(`port ${port}`);
+  expect(browser.pages).toEqual([]);
+});
+
+test('a callback with a wrong state is ignored, said once, and the right one still counts', async () => {
+  const acme = await startProvider();
+  onTestFinished(() => acme.stop());
+  const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
+    ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q'],
+    {
+      openBrowser: async (url) => {
+        const callback = url.searchParams.get('redirect_uri') ?? '';
+        const forged = await fetch(`${callback}?code=INJECTED&state=WRONG`);
+        expect(forged.status).toBe(400);
+        void approves(url);
+        return { kind: 'launched' };
+      },
+    },
+  );
+  expect(outcome.exitCode).toBe(0);
+  expect(outcome.stderr).toContain(
+    'warning: ignored 1 request with a wrong state; still waiting for the right one\n',
+  );
+  expect(acme.requestsTo('/token').map(({ parameters }) => parameters['code'])).not.toContain('INJECTED');
+});
+
+test('a person who never comes back ends in time', async () => {
+  const acme = await startProvider();
+  onTestFinished(() => acme.stop());
+  const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
+    ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q', '--timeout', '1s'],
+    { openBrowser: async () => ({ kind: 'launched' }) },
+  );
+  expect(outcome).toEqual({
+    exitCode: 8,
+    stdout: '',
+    stderr: expect.stringContaining('error: not finished within 1 s\nhint: allow more time: --timeout 10m\n'),
+  });
+});

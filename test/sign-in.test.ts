@@ -1,0 +1,406 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { expect, onTestFinished, test } from 'vitest';
+
+import type { ProviderOptions } from './support/provider-configuration.js';
+import { startProvider, type Provider } from './support/provider.js';
+import { newMachine, type Machine } from './support/run.js';
+import { approves, approvesAs, browserOf, denies } from './support/user-agents.js';
+
+const jane = { sub: 'jane-4711', username: 'jane', email: 'jane@acme.test', name: 'Jane Doe' };
+const scope = 'openid profile email offline_access';
+
+async function provider(options?: ProviderOptions): Promise<Provider> {
+  const started = await startProvider(options);
+  onTestFinished(() => started.stop());
+  return started;
+}
+
+async function configured({ issuer }: Provider): Promise<Machine> {
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  const added = await machine.run([
+    'provider',
+    'add',
+    'acme',
+    '--issuer',
+    issuer,
+    '--client-id',
+    'cli',
+    '--scope',
+    scope,
+  ]);
+  expect(added).toEqual({ exitCode: 0, stdout: '', stderr: '✓ Added acme. Next: authcli login -p acme\n' });
+  return machine;
+}
+
+async function signedIn(acme: Provider): Promise<Machine> {
+  const machine = await configured(acme);
+  const outcome = await machine.run(['login', '-q', '--prompt', 'consent'], browserOf(approves));
+  expect(outcome).toEqual({ exitCode: 0, stdout: '', stderr: expect.stringMatching(/^\n {2}http\S+\n\n$/) });
+  return machine;
+}
+
+function sessionFiles({ folder }: Machine): string[] {
+  return readdirSync(join(folder, 'state', 'sessions')).filter((name) => name.endsWith('.session'));
+}
+
+test('a person signs in, uses the token, lets it be refreshed, and signs out', async () => {
+  const acme = await provider();
+  const machine = await configured(acme);
+  const browser = browserOf(approves);
+
+  const login = await machine.run(['login', '--prompt', 'consent', '--json'], browser);
+  expect(login.exitCode).toBe(0);
+  expect(JSON.parse(login.stdout)).toEqual({
+    provider: 'acme',
+    issuer: acme.issuer,
+    account: jane,
+    scope,
+    expiresAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+    refreshable: true,
+    store: 'file',
+  });
+  const page = await browser.pages[0];
+  expect(page?.body).toContain('jane@acme.test');
+
+  const first = await machine.run(['token']);
+  expect(first).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' });
+  expect(await machine.run(['token', '-p', 'acme'])).toEqual(first);
+  expect(acme.requestsTo('/token')).toHaveLength(1);
+
+  const refreshed = await machine.run(['token', '--force-refresh']);
+  expect(refreshed).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' });
+  expect(refreshed.stdout).not.toBe(first.stdout);
+  expect(await machine.run(['token'])).toEqual(refreshed);
+
+  const logout = await machine.run(['logout']);
+  expect(logout).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr:
+      '✓ Signed out of acme as jane@acme.test: refresh token and access token revoked, session forgotten.\n',
+  });
+  expect(await machine.run(['token'])).toEqual({
+    exitCode: 4,
+    stdout: '',
+    stderr: 'error: not signed in to acme\nhint: authcli login -p acme\n',
+  });
+  expect(sessionFiles(machine)).toEqual([]);
+
+  const tokenRequests = acme
+    .requestsTo('/token')
+    .map(({ method, parameters }) => [method, parameters['grant_type']]);
+  expect(tokenRequests).toEqual([
+    ['POST', 'authorization_code'],
+    ['POST', 'refresh_token'],
+  ]);
+  const revoked = acme.requestsTo('/token/revocation').map(({ parameters }) => parameters['token_type_hint']);
+  expect(revoked).toEqual(['refresh_token', 'access_token']);
+});
+
+test('the authorization request carries what protects it, and the code exchange what proves it', async () => {
+  const acme = await provider();
+  await signedIn(acme);
+
+  const [request] = acme.requestsTo('/auth');
+  expect(request?.parameters).toEqual({
+    client_id: 'cli',
+    response_type: 'code',
+    redirect_uri: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/callback$/),
+    scope,
+    prompt: 'consent',
+    state: expect.stringMatching(/^[\w-]{43}$/),
+    nonce: expect.stringMatching(/^[\w-]{43}$/),
+    code_challenge: expect.stringMatching(/^[\w-]{43}$/),
+    code_challenge_method: 'S256',
+  });
+  const [exchange] = acme.requestsTo('/token');
+  expect(exchange?.parameters).toEqual({
+    grant_type: 'authorization_code',
+    client_id: 'cli',
+    code: expect.any(String),
+    code_verifier: expect.stringMatching(/^[\w-]{43}$/),
+    redirect_uri: request?.parameters['redirect_uri'],
+  });
+});
+
+test('the session file shows who signed in, and nothing that is secret', async () => {
+  const acme = await provider();
+  const machine = await signedIn(acme);
+  const [file = ''] = sessionFiles(machine);
+  const content = readFileSync(join(machine.folder, 'state', 'sessions', file), 'utf8');
+  const { stdout } = await machine.run(['token']);
+  expect(JSON.parse(content.split('\n')[0] ?? '')).toMatchObject({
+    provider: 'acme',
+    account: jane,
+    refreshable: true,
+  });
+  expect(content).not.toContain(stdout.trim());
+  expect(content).not.toContain('eyJ');
+});
+
+test('status tells the sessions, and for one of them whether it can still give a token', async () => {
+  const acme = await provider();
+  const machine = await configured(acme);
+  expect(await machine.run(['status', '--json'])).toEqual({
+    exitCode: 0,
+    stdout: '{"sessions":[]}\n',
+    stderr: '',
+  });
+  expect(await machine.run(['status', '-p', 'acme'])).toEqual({
+    exitCode: 4,
+    stdout: '',
+    stderr: 'not signed in there\n',
+  });
+
+  await machine.run(['login', '--prompt', 'consent'], browserOf(approves));
+  const status = await machine.run(['status', '-p', 'acme', '--json']);
+  expect(status.exitCode).toBe(0);
+  expect(JSON.parse(status.stdout)).toEqual({
+    sessions: [
+      {
+        provider: 'acme',
+        issuer: acme.issuer,
+        account: jane,
+        scope,
+        state: 'valid',
+        expiresAt: expect.any(String),
+        refreshable: true,
+        store: 'file',
+        default: true,
+      },
+    ],
+  });
+  expect(await machine.run(['status'])).toEqual({
+    exitCode: 0,
+    stdout:
+      '   PROVIDER  ACCOUNT         STATE      TOKEN        STORE  SCOPE\n' +
+      `*  acme      jane@acme.test  signed in  60 min left  file   ${scope}\n`,
+    stderr: '',
+  });
+});
+
+test('every form of the token says the same', async () => {
+  const acme = await provider();
+  const machine = await signedIn(acme);
+  const token = (await machine.run(['token'])).stdout.trim();
+  const form = async (...argv: string[]) => (await machine.run(['token', ...argv])).stdout;
+  expect(await form('--output', 'header')).toBe(`Authorization: Bearer ${token}\n`);
+  expect(await form('--output', 'env')).toBe(`export AUTHCLI_ACCESS_TOKEN='${token}'\n`);
+  const json = await form('--json');
+  expect(await form('--output', 'json')).toBe(json);
+  expect(JSON.parse(json)).toEqual({
+    access_token: token,
+    token_type: 'Bearer',
+    expires_at: expect.stringMatching(/Z$/),
+    scope,
+    issuer: acme.issuer,
+    provider: 'acme',
+    account: jane,
+  });
+  const idToken = await form('--type', 'id');
+  expect(JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
+    sub: jane.sub,
+    aud: 'cli',
+  });
+});
+
+test('a token that ends too soon is refreshed, and one that always will is printed with a warning', async () => {
+  const acme = await provider({ accessTokenLifetime: 30 });
+  const machine = await signedIn(acme);
+  const token = await machine.run(['token']);
+  expect(token).toEqual({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^\S+\n$/),
+    stderr: 'warning: the new token lives shorter than --min-ttl asks for\n',
+  });
+  expect(await machine.run(['token', '--min-ttl', '10s'])).toEqual({ ...token, stderr: '' });
+  expect(acme.requestsTo('/token')).toHaveLength(2);
+});
+
+test('a refresh keeps the rotated refresh token: many in a row never use one twice', async () => {
+  const acme = await provider();
+  const machine = await signedIn(acme);
+  for (let round = 0; round < 5; round++) {
+    expect((await machine.run(['token', '--force-refresh'])).exitCode).toBe(0);
+  }
+  const used = acme.requestsTo('/token').flatMap(({ parameters }) => parameters['refresh_token'] ?? []);
+  expect(new Set(used).size).toBe(5);
+});
+
+test('a session that the provider has ended is remembered as such, without another request', async () => {
+  const acme = await provider();
+  const machine = await signedIn(acme);
+  acme.endSessions();
+  const refused = await machine.run(['token', '--force-refresh']);
+  expect(refused).toEqual({
+    exitCode: 4,
+    stdout: '',
+    stderr:
+      'error: the session at acme is over: the provider says invalid_grant\nhint: authcli login -p acme\n',
+  });
+  const requests = acme.requests.length;
+  expect(await machine.run(['token'])).toEqual({
+    exitCode: 4,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^error: the session at acme ended on \S+Z: invalid_grant\nhint: authcli login -p acme\n$/,
+    ),
+  });
+  expect((await machine.run(['status', '-p', 'acme'])).exitCode).toBe(4);
+  expect(acme.requests).toHaveLength(requests);
+});
+
+test('a denied consent is the person’s answer, not a failure of the program', async () => {
+  const acme = await provider();
+  const machine = await configured(acme);
+  const browser = browserOf(denies);
+  const outcome = await machine.run(['login', '-q'], browser);
+  expect(outcome).toEqual({
+    exitCode: 3,
+    stdout: '',
+    stderr: expect.stringContaining(
+      'error: the provider refused the sign-in: access_denied (The person denied the access)\n' +
+        'hint: run authcli login again and allow the access\n',
+    ),
+  });
+  expect((await browser.pages[0])?.body).toContain('access_denied');
+  expect(acme.requestsTo('/token')).toEqual([]);
+  expect(sessionFiles(machine)).toEqual([]);
+});
+
+test('somebody else signing in is refused, and nothing is kept', async () => {
+  const acme = await provider();
+  const machine = await configured(acme);
+  const outcome = await machine.run(
+    ['login', '-q', '-a', 'jane@acme.test'],
+    browserOf(approvesAs('john@acme.test')),
+  );
+  expect(outcome).toEqual({
+    exitCode: 3,
+    stdout: '',
+    stderr: expect.stringContaining(
+      'error: john@acme.test signed in, but jane@acme.test was expected; nothing was kept\n',
+    ),
+  });
+  expect(sessionFiles(machine)).toEqual([]);
+});
+
+test('two accounts live side by side: the last to sign in is the current one, -a names the other', async () => {
+  const acme = await provider();
+  const machine = await signedIn(acme);
+  await machine.run(['login', '-q', '--prompt', 'consent'], browserOf(approvesAs('john@acme.test')));
+  const who = async (...argv: string[]) =>
+    /[a-z]+@acme.test/.exec((await machine.run(['token', '--json', ...argv])).stdout)?.[0];
+  expect(await who()).toBe('john@acme.test');
+  expect(await who('-a', 'jane')).toBe('jane@acme.test');
+  expect(await machine.run(['token', '-a', 'eve'])).toEqual({
+    exitCode: 4,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^error: eve is not signed in to acme \(signed in: (jane|john)@acme.test, (jane|john)@acme.test\)\nhint: authcli login -p acme -a eve\n$/,
+    ),
+  });
+  await machine.run(['logout']);
+  expect(await who()).toBe('jane@acme.test');
+  const all = await machine.run(['logout', '--all', '--json']);
+  expect(JSON.parse(all.stdout)).toEqual({
+    sessions: [
+      {
+        provider: 'acme',
+        account: jane,
+        revoked: ['refresh_token', 'access_token'],
+        notRevoked: [],
+        reason: null,
+      },
+    ],
+  });
+});
+
+test('with nothing configured, an issuer and a client ID are enough; what worked is saved', async () => {
+  const acme = await provider();
+  const machine = newMachine();
+  const outcome = await machine.run(
+    ['login', '--issuer', acme.issuer, '--client-id', 'cli', '--prompt', 'consent', '--store', 'file', '-q'],
+    browserOf(approves),
+  );
+  expect(outcome.exitCode).toBe(0);
+  const name = acme.issuer.replace('http://', '');
+  const configuration: unknown = JSON.parse(
+    readFileSync(join(machine.folder, 'config', 'config.json'), 'utf8'),
+  );
+  expect(configuration).toEqual({
+    store: 'file',
+    providers: {
+      [name]: { issuer: acme.issuer, clientId: 'cli', scope: 'openid profile email offline_access' },
+    },
+  });
+  expect(await machine.run(['token'])).toEqual({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^\S+\n$/),
+    stderr: '',
+  });
+});
+
+test('a sign-in at a new issuer that fails leaves no provider behind', async () => {
+  const acme = await provider();
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  const argv = ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q'];
+  expect((await machine.run(argv, browserOf(denies))).exitCode).toBe(3);
+  expect(await machine.run(['provider', 'list', '--json'])).toEqual({
+    exitCode: 0,
+    stdout: '{"providers":{}}\n',
+    stderr: '',
+  });
+});
+
+test('no refresh token although offline access was asked for: a warning, and what to do', async () => {
+  const acme = await provider();
+  const machine = await configured(acme);
+  const outcome = await machine.run(['login', '-q'], browserOf(approves));
+  expect(outcome).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr: expect.stringContaining(
+      'warning: acme gave no refresh token: when the access token expires, you must sign in again\n' +
+        'hint: authcli login -p acme --prompt consent\n',
+    ),
+  });
+  expect((await machine.run(['token', '--force-refresh'])).exitCode).toBe(4);
+});
+
+test('logout forgets even when the provider cannot be reached, and says that the tokens live on', async () => {
+  const acme = await provider();
+  const machine = await signedIn(acme);
+  acme.answerNext('/token/revocation', { status: 503 });
+  acme.answerNext('/token/revocation', 'reset');
+  expect(await machine.run(['logout'])).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr:
+      `warning: refresh token and access token not revoked (the provider answers 503 at ${acme.issuer}/token/revocation): good at acme until expiry\n` +
+      '✓ Signed out of acme as jane@acme.test: session forgotten.\n',
+  });
+  expect(await machine.run(['logout'])).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr: 'not signed in: there is nothing to log out of\n',
+  });
+});
+
+test('logout --no-revoke asks nothing of the provider', async () => {
+  const acme = await provider();
+  const machine = await signedIn(acme);
+  const requests = acme.requests.length;
+  expect((await machine.run(['logout', '--no-revoke'])).exitCode).toBe(0);
+  expect(acme.requests).toHaveLength(requests);
+  expect(sessionFiles(machine)).toEqual([]);
+});
+
+test('token --login signs in where there is no other way', async () => {
+  const acme = await provider();
+  const machine = await configured(acme);
+  const outcome = await machine.run(['token', '--login', '-q'], browserOf(approves));
+  expect(outcome).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/) });
+});

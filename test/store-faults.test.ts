@@ -1,0 +1,315 @@
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { execPath, getuid } from 'node:process';
+import { text } from 'node:stream/consumers';
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+import { startProvider, type Provider } from './support/provider.js';
+import { isOnPath, requirement } from './support/requirements.js';
+import { agent, launcher, newMachine, type Machine, type Outcome } from './support/run.js';
+
+const success: Outcome = { exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' };
+
+interface SignedIn {
+  readonly acme: Provider;
+  readonly machine: Machine;
+  readonly sessions: string;
+  /** The session file of Jane. */
+  readonly file: string;
+}
+
+async function signIn(env: Record<string, string> = {}): Promise<SignedIn> {
+  const acme = await startProvider();
+  onTestFinished(() => acme.stop());
+  const machine = newMachine({ AUTHCLI_STORE: 'file', ...env });
+  await machine.run([
+    'provider',
+    'add',
+    'acme',
+    '--issuer',
+    acme.issuer,
+    '--client-id',
+    'cli',
+    '--scope',
+    'openid email offline_access',
+  ]);
+  expect(await login(machine)).toMatchObject({ exitCode: 0, stdout: '' });
+  const sessions = join(machine.folder, 'state', 'sessions');
+  const name = readdirSync(sessions).find((entry) => entry.endsWith('.session'));
+  return { acme, machine, sessions, file: join(sessions, name ?? '') };
+}
+
+function login(machine: Machine, ...argv: string[]): Promise<Outcome> {
+  return machine.spawn(['login', '-p', 'acme', '-q', '--prompt', 'consent', '--browser', agent, ...argv]);
+}
+
+describe('a damaged session is reported and left as it is; the next login sets it aside and works', () => {
+  test.each<[string, (file: string) => void]>([
+    ['empty', (file) => truncateSync(file, 0)],
+    ['cut short', (file) => truncateSync(file, statSync(file).size - 9)],
+    ['cut within its first line', (file) => truncateSync(file, 40)],
+    ['garbage', (file) => writeFileSync(file, Buffer.from([0, 1, 2, 255, 254]))],
+    ['100 MB', (file) => truncateSync(file, 100 * 1024 * 1024)],
+    ['another schema', (file) => writeFileSync(file, '{"authcli":1,"key":{}}\nAAAA\n')],
+    [
+      'its summary changed',
+      (file) =>
+        writeFileSync(file, readFileSync(file, 'utf8').replace('"refreshable":true', '"refreshable":false')),
+    ],
+    [
+      'its secret changed',
+      (file) => writeFileSync(file, readFileSync(file, 'utf8').replace(/.{8}\n$/, 'AAAAAAA=\n')),
+    ],
+  ])('%s', async (_title, damage) => {
+    const { machine, file, sessions, acme } = await signIn();
+    damage(file);
+    const before = readFileSync(file);
+    const requests = acme.requests.length;
+    const outcome = await machine.spawn(['token']);
+    expect(outcome).toMatchObject({ exitCode: 7, stdout: '' });
+    expect(outcome.stderr).toContain(file);
+    expect(readFileSync(file).equals(before)).toBe(true);
+    expect(acme.requests).toHaveLength(requests);
+
+    expect(await login(machine)).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining('was set aside: '),
+    });
+    expect(await machine.spawn(['token'])).toEqual(success);
+    const aside = readdirSync(sessions).find((name) => name.includes('.damaged-'));
+    expect(readFileSync(join(sessions, aside ?? '')).equals(before)).toBe(true);
+  });
+
+  test('one damaged session does not hide the others', async () => {
+    const { machine, file, sessions } = await signIn();
+    await login(machine, '--browser', `${agent} --as john@acme.test`);
+    truncateSync(file, 10);
+    expect(await machine.spawn(['token'])).toEqual(success);
+    const status = await machine.spawn(['status', '--json']);
+    expect(status).toEqual({
+      exitCode: 0,
+      stdout: expect.stringContaining('john@acme.test'),
+      stderr: `warning: the stored session is damaged: ${file}\n`,
+    });
+    expect(readdirSync(sessions).filter((name) => name.endsWith('.session'))).toHaveLength(2);
+  });
+});
+
+test('a session of a newer authcli is not touched, not even by a login', async () => {
+  const { machine, file } = await signIn();
+  writeFileSync(file, readFileSync(file, 'utf8').replace('{"authcli":1', '{"authcli":2'));
+  const before = readFileSync(file);
+  const expected = {
+    exitCode: 7,
+    stdout: '',
+    stderr: `error: the stored session was written by a newer authcli: ${file}\nhint: update authcli\n`,
+  };
+  expect(await machine.spawn(['token'])).toEqual(expected);
+  expect(await login(machine)).toMatchObject({
+    exitCode: 7,
+    stderr: expect.stringContaining(expected.stderr),
+  });
+  expect(readFileSync(file)).toEqual(before);
+});
+
+describe('what stands in the place of a session file without being one', () => {
+  test.each<[string, (file: string) => void, string]>([
+    ['a pipe', (file) => execFileSync('mkfifo', [file]), 'is not a regular file'],
+    ['a folder', (file) => mkdirSync(file), 'is not a regular file'],
+    ['a link', (file) => symlinkSync(`${file}.elsewhere`, file), 'it is a symbolic link'],
+  ])('%s', async (_title, place, reason) => {
+    const { machine, file } = await signIn();
+    renameSync(file, `${file}.elsewhere`);
+    place(file);
+    const outcome = await machine.spawn(['token']);
+    expect(outcome).toMatchObject({ exitCode: 7, stdout: '' });
+    expect(outcome.stderr).toContain(reason);
+  });
+});
+
+describe('the key of the sealed file', () => {
+  test('gone: exit 4, nothing is deleted, and only a login makes a new one', async () => {
+    const { machine, file, sessions } = await signIn();
+    const key = join(machine.folder, 'state', 'store.key');
+    rmSync(key);
+    expect(await machine.spawn(['token'])).toEqual({
+      exitCode: 4,
+      stdout: '',
+      stderr:
+        'error: the key of the file store is gone: its sessions cannot be opened any more\n' +
+        'hint: authcli login (sets the unreadable sessions aside and starts anew)\n',
+    });
+    expect(existsSync(key)).toBe(false);
+    expect(existsSync(file)).toBe(true);
+    expect(await login(machine)).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining('was set aside: '),
+    });
+    expect(await machine.spawn(['token'])).toEqual(success);
+    expect(readdirSync(sessions).filter((name) => name.includes('.damaged-'))).toHaveLength(1);
+  });
+
+  test('garbage: exit 7, and nothing takes its place', async () => {
+    const { machine } = await signIn();
+    const key = join(machine.folder, 'state', 'store.key');
+    writeFileSync(key, 'garbage\n');
+    const expected = {
+      exitCode: 7,
+      stdout: '',
+      stderr: expect.stringContaining(`error: ${key} holds no key of authcli\n`),
+    };
+    expect(await machine.spawn(['token'])).toEqual(expected);
+    expect(await login(machine)).toEqual(expected);
+    expect(readFileSync(key, 'utf8')).toBe('garbage\n');
+  });
+
+  test('is readable by us alone, whatever the umask', async () => {
+    const { machine, sessions, file } = await signIn();
+    const state = join(machine.folder, 'state');
+    expect([state, sessions, file, join(state, 'store.key'), join(state, 'store.json')].map(mode)).toEqual([
+      0o700, 0o700, 0o600, 0o600, 0o600,
+    ]);
+  });
+
+  test('open to others: narrowed, with a warning', async () => {
+    const { machine } = await signIn();
+    const key = join(machine.folder, 'state', 'store.key');
+    chmodSync(key, 0o644);
+    expect(await machine.spawn(['token'])).toEqual({
+      ...success,
+      stderr: `warning: ${key} could be read by others: narrowed to 0600\n`,
+    });
+    expect(mode(key)).toBe(0o600);
+  });
+});
+
+describe('a passphrase', () => {
+  const passphrase = { AUTHCLI_STORE_PASSPHRASE: 'correct horse battery staple' };
+
+  test('opens what it sealed; a wrong one and none are told apart, and nothing is lost', async () => {
+    const { machine, file } = await signIn(passphrase);
+    expect(await machine.spawn(['token'])).toEqual(success);
+    const sealed = readFileSync(file);
+    expect(await machine.spawn(['token'], { AUTHCLI_STORE_PASSPHRASE: 'wrong' })).toEqual({
+      exitCode: 7,
+      stdout: '',
+      stderr: 'error: wrong passphrase for the sealed sessions\nhint: check AUTHCLI_STORE_PASSPHRASE\n',
+    });
+    expect(await machine.spawn(['token', '--force-refresh'], { AUTHCLI_STORE_PASSPHRASE: '' })).toEqual({
+      exitCode: 7,
+      stdout: '',
+      stderr:
+        'error: the sessions are sealed with a passphrase, and none was given\nhint: set AUTHCLI_STORE_PASSPHRASE\n',
+    });
+    expect(await machine.spawn(['logout'], { AUTHCLI_STORE_PASSPHRASE: 'wrong' })).toMatchObject({
+      exitCode: 7,
+      stderr: expect.stringContaining('error: still signed in to acme as '),
+    });
+    expect(readFileSync(file)).toEqual(sealed);
+    expect(existsSync(join(machine.folder, 'state', 'store.key'))).toBe(false);
+  });
+
+  test('is not inherited by the browser', async () => {
+    const { machine } = await signIn(passphrase);
+    const seen = join(machine.folder, 'seen');
+    const browser = join(machine.folder, 'browser');
+    writeFileSync(browser, `#!/bin/sh\nenv > ${seen}.part\nmv ${seen}.part ${seen}\nexec ${agent} "$@"\n`, {
+      mode: 0o755,
+    });
+    expect(await login(machine, '--browser', browser)).toMatchObject({ exitCode: 0 });
+    expect(readFileSync(seen, 'utf8')).not.toContain('correct horse');
+  });
+});
+
+describe('a disk that takes nothing: the refresh is not even asked for, and works when there is room again', () => {
+  const installed = requirement('prlimit', isOnPath('prlimit'));
+
+  test.skipIf(!installed)('a full disk', async () => {
+    const { machine, acme, file } = await signIn();
+    const sealed = readFileSync(file);
+    const requests = acme.requestsTo('/token').length;
+    expect(await program(['prlimit', '--fsize=64'], ['token', '--force-refresh'], machine)).toEqual({
+      exitCode: 7,
+      stdout: '',
+      stderr:
+        `error: cannot write ${file}: the file size limit is reached\n` +
+        'hint: raise the limit (ulimit -f), then run the same command again\n',
+    });
+    expect(acme.requestsTo('/token')).toHaveLength(requests);
+    expect(readFileSync(file)).toEqual(sealed);
+    expect(readdirSync(join(file, '..')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    expect(await machine.spawn(['token', '--force-refresh'])).toEqual(success);
+  });
+
+  // Root ignores mode bits, so these run as another user.
+  const canDrop = requirement('setpriv', isOnPath('setpriv')) && getuid?.() === 0;
+  const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+
+  test.skipIf(!canDrop)('a read-only folder', async () => {
+    const { machine, acme, file, sessions } = await signIn();
+    giveTo(65534, machine.folder);
+    chmodSync(sessions, 0o500);
+    const requests = acme.requestsTo('/token').length;
+    const refused = await program(nobody, ['token', '--force-refresh'], machine);
+    expect(refused).toMatchObject({ exitCode: 7, stdout: '' });
+    expect(refused.stderr).toContain('permission denied');
+    expect(await program(nobody, ['logout'], machine)).toMatchObject({ exitCode: 7, stdout: '' });
+    expect(await program(nobody, ['token'], machine)).toEqual(success);
+    expect(acme.requestsTo('/token')).toHaveLength(requests);
+    expect(existsSync(file)).toBe(true);
+    chmodSync(sessions, 0o700);
+    expect(await program(nobody, ['token', '--force-refresh'], machine)).toEqual(success);
+  });
+
+  test.skipIf(!canDrop)('a folder of another user', async () => {
+    const { machine, sessions } = await signIn();
+    giveTo(65534, machine.folder);
+    const outcome = await machine.spawn(['token']);
+    expect(outcome).toEqual({
+      exitCode: 7,
+      stdout: '',
+      stderr:
+        `error: ${sessions} belongs to another user (uid 65534, we are 0)\n` +
+        'hint: run authcli as the user who signed in, or set AUTHCLI_STATE_DIR to a folder of your own\n',
+    });
+  });
+});
+
+/** The built program behind another one that changes what it may do. */
+async function program(
+  before: readonly string[],
+  argv: readonly string[],
+  { env }: Machine,
+): Promise<Outcome> {
+  const [command = '', ...args] = [...before, execPath, launcher, ...argv];
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+  return { exitCode, stdout, stderr };
+}
+
+function mode(path: string): number {
+  return statSync(path).mode & 0o777;
+}
+
+function giveTo(uid: number, folder: string): void {
+  chownSync(folder, uid, uid);
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    chownSync(join(entry.parentPath, entry.name), uid, uid);
+  }
+}

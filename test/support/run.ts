@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { env as ownEnvironment, execPath, getuid } from 'node:process';
+import { text } from 'node:stream/consumers';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+
+import { onTestFinished } from 'vitest';
+
+import { main } from '../../src/main.js';
+import { findFolders } from '../../src/platform/folders.js';
+import { secretService } from '../../src/store/secret-service.js';
+import type { World } from '../../src/world.js';
+
+/** What a command line leaves behind for whoever called it. */
+export interface Outcome {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export const launcher = fileURLToPath(new URL('../../bin/authcli.js', import.meta.url));
+/** For `--browser`: approves everything as Jane. */
+export const agent = fileURLToPath(new URL('agent.js', import.meta.url));
+
+/** A new user's machine: empty folders of its own and nothing in the environment. */
+export interface Machine {
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** `main(argv, world)` in this process, on real files and real sockets. */
+  run(argv: readonly string[], world?: Partial<World>): Promise<Outcome>;
+  /** The built program as a process of its own. */
+  spawn(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>;
+}
+
+export function newMachine(additional: Readonly<Record<string, string>> = {}): Machine {
+  const folder = mkdtempSync(join(tmpdir(), 'authcli-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const env = {
+    PATH: ownEnvironment['PATH'] ?? '',
+    HOME: folder,
+    AUTHCLI_CONFIG_DIR: join(folder, 'config'),
+    AUTHCLI_STATE_DIR: join(folder, 'state'),
+    ...additional,
+  };
+  return {
+    folder,
+    env,
+    run: (argv, world) => runHere(argv, { ...quietWorld(env), ...world }),
+    spawn: (argv, more) => runProgram(argv, { ...env, ...more }),
+  };
+}
+
+async function runHere(argv: readonly string[], world: World): Promise<Outcome> {
+  let stdout = '';
+  let stderr = '';
+  const exitCode = await main(argv, {
+    ...world,
+    stdout: { isTTY: false, write: (written) => (stdout += written) },
+    stderr: { isTTY: false, write: (written) => (stderr += written) },
+  });
+  return { exitCode, stdout, stderr };
+}
+
+function quietWorld(env: Readonly<Record<string, string>>): World {
+  const silent = { isTTY: false, write: () => {} };
+  return {
+    stdin: new PassThrough().end(),
+    stdout: silent,
+    stderr: silent,
+    env,
+    now: () => new Date(),
+    folders: () => findFolders(env, 'linux'),
+    uid: getuid?.(),
+    openBrowser: async () => ({ kind: 'not_launched', reason: 'this test has no browser' }),
+    keychain: async () => secretService(env),
+    interruption: () => new AbortController().signal,
+    interrupt: () => {},
+  };
+}
+
+async function runProgram(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Outcome> {
+  const child = spawn(execPath, [launcher, ...argv], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+  return { exitCode, stdout, stderr };
+}
