@@ -1,0 +1,185 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+import { AuthError, systemErrorCode } from '../errors.js';
+import { limitConnections } from './connections.js';
+import { buildNotice, buildPage, type LoginOutcome } from './page.js';
+import { sendRawReply, sendReply, type Reply } from './reply.js';
+import { authorizationResponseUrl, findRefusal } from './request-check.js';
+import { carriesState, findMalformation } from './response-parameters.js';
+
+/** The loopback redirect of RFC 8252 7.3. */
+export interface AuthorizationResponseListener {
+  /** `http://127.0.0.1:<port><path>`, bound before it is told to anybody. */
+  readonly redirectUri: string;
+  /** How many requests came to the redirect URI without the right state. */
+  readonly ignored: number;
+  /**
+   * The first request that carries `state` and is well formed; everything else is answered 4xx and the wait goes on.
+   * Never settles once the listener is closed.
+   */
+  receive(state: string): Promise<ReceivedResponse>;
+  /** Cuts every connection and frees the port. */
+  close(): Promise<void>;
+}
+
+export interface ReceivedResponse {
+  /** The redirect URI with the parameters of the response (RFC 6749 4.1.2). */
+  readonly url: URL;
+  /** Shows how the login ended; resolves when the page has left, or cannot. */
+  readonly respond: (outcome: LoginOutcome) => Promise<void>;
+}
+
+export interface ListenerOptions {
+  /** The first free one is taken; 0 is one that the system chooses. */
+  readonly ports: readonly number[];
+  readonly path: string;
+  /** Told after each request without the right state, with the number of them so far. */
+  readonly onIgnored?: ((count: number) => void) | undefined;
+}
+
+const limits = {
+  maxHeaderSize: 16 * 1024,
+  // For the headers, too.
+  requestTimeout: 5000,
+  // How often Node looks for late connections: every 30 s unless told.
+  connectionsCheckingInterval: 500,
+  // Left to `findRefusal`, whose reply carries our headers.
+  requireHostHeader: false,
+};
+
+/** A browser opens six at most; the rest of a small `ulimit -n` belongs to the exchange and the store. */
+const mostConnections = 16;
+
+export async function listenForAuthorizationResponse(
+  options: ListenerOptions,
+): Promise<AuthorizationResponseListener> {
+  const server = createServer(limits);
+  // The reply to a first request closes the connection: nobody would see the reply to a second one.
+  server.maxRequestsPerSocket = 1;
+  const connections = limitConnections(server, mostConnections);
+  const port = await listenOnFirstFree(server, options.ports);
+  const redirectUri = new URL(`http://127.0.0.1:${port}${options.path}`);
+
+  let waiting: { readonly state: string; readonly deliver: (response: ReceivedResponse) => void } | undefined;
+  let isAnswered = false;
+  let ignored = 0;
+
+  function receiveRequest(request: IncomingMessage, response: ServerResponse): void {
+    const refusal = findRefusal(request, redirectUri);
+    if (refusal !== undefined) return refuse(response, refusal.status, refusal.message);
+
+    const url = authorizationResponseUrl(request, redirectUri);
+    if (waiting === undefined || !carriesState(url.searchParams, waiting.state)) {
+      refuse(
+        response,
+        400,
+        'This page belongs to another sign-in, not to the one that your terminal waits for.',
+      );
+      ignored += 1;
+      options.onIgnored?.(ignored);
+      return;
+    }
+    // A restored tab sends its request again (RFC 9700 4.2.4: a state is good for one time).
+    if (isAnswered) {
+      return refuse(response, 409, 'This sign-in has already been answered. The terminal has the result.');
+    }
+
+    const malformation = findMalformation(url.searchParams);
+    if (malformation !== undefined) {
+      return refuse(response, 400, `The provider’s answer cannot be used: ${malformation}.`);
+    }
+    isAnswered = true;
+    connections.keep(request.socket);
+    waiting.deliver({ url, respond: (outcome) => sendReply(response, outcomeReply(outcome)) });
+  }
+
+  server.on('request', receiveRequest);
+  // Without these two Node answers by itself, without our headers.
+  server.on('checkContinue', receiveRequest);
+  server.on('checkExpectation', receiveRequest);
+  server.on('connect', (_request, socket) => sendRawReply(socket, noticeReply(405, 'This is not a proxy.')));
+  server.on('clientError', refuseUnreadable);
+  // An accept that fails for want of resources costs one connection, not the login.
+  server.on('error', () => {});
+
+  return {
+    redirectUri: redirectUri.href,
+    get ignored() {
+      return ignored;
+    },
+    receive: (state) =>
+      new Promise((deliver) => {
+        waiting = { state, deliver };
+      }),
+    close: () =>
+      new Promise((resolve) => {
+        // Closing twice is an error to Node, and nothing to us.
+        server.close(() => resolve());
+        connections.closeAll();
+      }),
+  };
+}
+
+async function listenOnFirstFree(server: Server, ports: readonly number[]): Promise<number> {
+  const failures: { readonly port: number; readonly error: unknown }[] = [];
+  for (const port of ports) {
+    try {
+      return await listenOn(server, port);
+    } catch (error) {
+      failures.push({ port, error });
+    }
+  }
+  throw new AuthError('usage', failures.map(({ port, error }) => describeFailure(port, error)).join(', '), {
+    hint: 'give another port that the provider accepts: --port N',
+    cause: failures.at(-1)?.error,
+  });
+}
+
+function listenOn(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    // The literal address: another process can take `localhost` on [::1] with our port (RFC 8252 8.3).
+    server.listen({ host: '127.0.0.1', port }, () => {
+      server.off('error', reject);
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}
+
+function describeFailure(port: number, error: unknown): string {
+  const code = systemErrorCode(error);
+  return code === 'EADDRINUSE'
+    ? `port ${port} is in use`
+    : `port ${port} cannot be opened (${code ?? 'unknown reason'})`;
+}
+
+/** What the HTTP parser does not accept, and what does not arrive in time. */
+function refuseUnreadable(error: Error, socket: Duplex): void {
+  // Browsers open connections ahead of time, and would show the reply to a request that was never sent.
+  const isSilent = socket instanceof Socket && socket.bytesRead === 0;
+  if (isSilent || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code = systemErrorCode(error);
+  if (code === 'HPE_HEADER_OVERFLOW') sendRawReply(socket, noticeReply(431, 'This request is too long.'));
+  else if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    sendRawReply(socket, noticeReply(408, 'This request took too long.'));
+  else sendRawReply(socket, noticeReply(400, 'This request cannot be read.'));
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  void sendReply(response, noticeReply(status, message));
+}
+
+function noticeReply(status: number, message: string): Reply {
+  return { status, page: buildNotice(message) };
+}
+
+/** A status of its own for failures, so that a program in the browser's place can tell. */
+function outcomeReply(outcome: LoginOutcome): Reply {
+  return { status: outcome.kind === 'signed_in' ? 200 : 400, page: buildPage(outcome) };
+}

@@ -1,0 +1,41 @@
+import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import type { Page } from './page.js';
+
+export interface Reply {
+  readonly status: number;
+  readonly page: Page;
+}
+
+/** Sends the page and closes the connection; resolves when it has left, or cannot. */
+export async function sendReply(response: ServerResponse, reply: Reply): Promise<void> {
+  if (response.writableEnded || response.destroyed) return;
+  await new Promise<void>((resolve) => {
+    response.once('finish', resolve);
+    response.once('close', resolve);
+    response.writeHead(reply.status, headersOf(reply));
+    response.end(reply.page.html);
+  });
+}
+
+/** The same reply where the HTTP parser gave up, so that there is no request to answer. */
+export function sendRawReply(socket: Duplex, reply: Reply): void {
+  const headers = Object.entries(headersOf(reply)).map(([name, value]) => `${name}: ${value}\r\n`);
+  const statusLine = `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n`;
+  socket.end(`${statusLine}${headers.join('')}\r\n${reply.page.html}`, () => socket.destroy());
+}
+
+function headersOf({ status, page }: Reply): Record<string, string> {
+  return {
+    ...(status === 405 && { Allow: 'GET' }),
+    'Content-Type': 'text/html; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(page.html)),
+    'Content-Security-Policy': page.contentSecurityPolicy,
+    // The address of the page holds the code until its script has run.
+    'Referrer-Policy': 'no-referrer',
+    'X-Content-Type-Options': 'nosniff',
+    'Cache-Control': 'no-store',
+    Connection: 'close',
+  };
+}

@@ -1,0 +1,321 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { env, execPath, kill, platform } from 'node:process';
+import { json } from 'node:stream/consumers';
+
+import { rolldown } from 'rolldown';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+
+import { AuthError } from '../../src/errors.js';
+import { systemBrowser } from '../../src/platform/browser.js';
+
+const url = new URL(
+  'https://as.example/authorize?a=$&b=$(touch X)&c=`touch X`;|%20\'"%USERPROFILE%&d=\u2028',
+);
+
+let folder: string;
+let server: Server;
+let port: number;
+
+beforeEach(async () => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'authcli-browser-')));
+  server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  port = typeof address === 'object' && address !== null ? address.port : 0;
+});
+afterEach(() => {
+  server.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** A program that tells us how it was started, and ends as it is told. */
+function writeAgent(name: string, ending = ''): string {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(
+    path,
+    `#!${execPath}
+const { connect } = require('node:net');
+const { env, argv, pid } = process;
+const group = Number(require('node:fs').readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ')[2]);
+const report = { program: argv[1], arguments: argv.slice(2), env, pid, group, cwd: process.cwd() };
+const socket = connect(${port}, '127.0.0.1', () => socket.end(JSON.stringify(report)));
+socket.on('close', () => { ${ending} });
+`,
+  );
+  chmodSync(path, 0o755);
+  return path;
+}
+
+interface Report {
+  readonly program: string;
+  readonly arguments: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly pid: number;
+  readonly group: number;
+  readonly cwd: string;
+}
+
+async function nextReport(): Promise<Report> {
+  const socket = await new Promise<Socket>((resolve) => server.once('connection', resolve));
+  const report = await json(socket);
+  if (!isReport(report)) throw new Error('the agent reported something else');
+  return report;
+}
+
+function isReport(value: unknown): value is Report {
+  return typeof value === 'object' && value !== null && 'program' in value && 'pid' in value;
+}
+
+function browserWith(variables: Record<string, string | undefined> = {}): ReturnType<typeof systemBrowser> {
+  return systemBrowser({ env: { PATH: join(folder, 'bin'), ...variables }, cwd: folder, platform: 'linux' });
+}
+
+describe.skipIf(platform !== 'linux')('--browser', () => {
+  test.for([
+    { what: 'a path with spaces', agent: 'my agent', command: './my agent', options: [] },
+    { what: 'an absolute path', agent: 'agent', command: 'FOLDER/agent', options: [] },
+    { what: 'a name on the PATH', agent: 'bin/agent', command: 'agent', options: [] },
+    { what: 'a name with spaces on the PATH', agent: 'bin/my agent', command: 'my agent', options: [] },
+    { what: 'a browser’s name', agent: 'bin/google-chrome-stable', command: 'Chrome', options: [] },
+    {
+      what: 'a browser’s name with options',
+      agent: 'bin/chromium',
+      command: 'chrome --incognito',
+      options: ['--incognito'],
+    },
+    {
+      what: 'words',
+      agent: 'bin/agent',
+      command: ' agent  --new-window -P work ',
+      options: ['--new-window', '-P', 'work'],
+    },
+    {
+      what: 'a quoted path and quoted words',
+      agent: 'my agent',
+      command: `'./my agent' "a 'b'" c\\ d '' e"f"`,
+      options: ["a 'b'", 'c d', '', 'ef'],
+    },
+    {
+      what: 'words that a shell would run or expand',
+      agent: 'bin/agent',
+      command: 'agent ; touch X $(touch X) `touch X` $HOME ~ * > X',
+      options: [';', 'touch', 'X', '$(touch', 'X)', '`touch', 'X`', '$HOME', '~', '*', '>', 'X'],
+    },
+    {
+      what: 'escapes in double quotes',
+      agent: 'bin/agent',
+      command: 'agent "\\"\\$\\n\\\\"',
+      options: ['"$\\n\\'],
+    },
+  ])('may be $what', async ({ agent, command, options }) => {
+    const program = writeAgent(agent);
+    const report = nextReport();
+    const launch = await browserWith()(url, command.replace('FOLDER', folder));
+
+    expect(launch).toEqual({ kind: 'launched' });
+    const { program: started, arguments: received, cwd, pid, group } = await report;
+    expect({ started, received, cwd }).toEqual({
+      started: program,
+      received: [...options, url.href],
+      cwd: folder,
+    });
+    expect(group).toBe(pid);
+  });
+
+  test('puts the URL where %s stands, as one argument', async () => {
+    writeAgent('bin/agent');
+    const report = nextReport();
+    await browserWith()(url, 'agent --app=%s --then %s');
+    expect((await report).arguments).toEqual([`--app=${url.href}`, '--then', url.href]);
+  });
+
+  test('gives a browser our environment without our variables and without a PATH of the current folder', async () => {
+    writeAgent('bin/agent');
+    const report = nextReport();
+    const variables = {
+      AUTHCLI_STORE_PASSPHRASE: 's3cret',
+      authcli_client_secret: 's3cret',
+      DISPLAY: ':7',
+      HOME: '/h',
+    };
+    await browserWith({ ...variables, PATH: `:.:bin:${join(folder, 'bin')}:` })(url, 'agent');
+    const { env: received } = await report;
+    expect(received).toEqual({ DISPLAY: ':7', HOME: '/h', PATH: join(folder, 'bin') });
+  });
+
+  test.for([
+    { what: 'a program of the current folder', command: 'agent', reason: 'there is no program "agent"' },
+    { what: 'a file that cannot be executed', command: './plain', reason: 'there is no program "./plain"' },
+    { what: 'a folder', command: './bin', reason: 'there is no program "./bin"' },
+    {
+      what: 'an open quote',
+      command: 'agent "x',
+      reason: 'the browser command has a quote that is not closed',
+    },
+    { what: 'only spaces', command: '  ', reason: 'there is no program ""' },
+    { what: 'a browser that is not installed', command: 'firefox', reason: 'firefox is not installed' },
+    { what: 'a browser of another system', command: 'safari', reason: 'safari is not installed' },
+    {
+      what: 'a broken interpreter',
+      command: './broken',
+      reason: 'the browser could not be started (ENOENT)',
+    },
+  ])('says why $what was not started', async ({ command, reason }) => {
+    writeAgent('agent');
+    mkdirSync(join(folder, 'bin'));
+    writeFileSync(join(folder, 'plain'), '');
+    writeFileSync(join(folder, 'broken'), '#!/no/such/interpreter\n', { mode: 0o755 });
+    const browser = browserWith({ PATH: `:.:bin/..:${join(folder, 'bin')}` });
+    expect(await browser(url, command)).toEqual({ kind: 'not_launched', reason });
+  });
+
+  test('says when the program failed at once', async () => {
+    const program = writeAgent('agent', 'process.exit(3)');
+    const reports = [nextReport()];
+    expect(await browserWith()(url, './agent')).toEqual({
+      kind: 'not_launched',
+      reason: `${program} ended with exit code 3`,
+    });
+    reports.push(nextReport());
+    writeAgent('agent', "process.kill(process.pid, 'SIGKILL')");
+    expect(await browserWith()(url, './agent')).toEqual({
+      kind: 'not_launched',
+      reason: `${program} ended with SIGKILL`,
+    });
+    await Promise.all(reports);
+  });
+
+  test(
+    'a browser that stays open is launched after a second, outlives us and does not keep us alive',
+    { timeout: 20_000 },
+    async () => {
+      writeAgent('agent', "setInterval(() => process.stdout.write('x'.repeat(10_000_000)), 1000)");
+      const bundle = await rolldown({
+        input: 'src/platform/browser.ts',
+        platform: 'node',
+        external: ['open'],
+      });
+      await bundle.write({ dir: folder, format: 'esm' });
+      const program = `
+import { systemBrowser } from './browser.js';
+const launch = systemBrowser({ env: {}, cwd: '.', platform: 'linux' })(new URL('https://as.example/'), './agent');
+if (process.argv[2] === 'wait') {
+  const alive = setInterval(() => {}, 1000);
+  console.log((await launch).kind);
+  clearInterval(alive);
+}
+`;
+      writeFileSync(join(folder, 'login.mjs'), program);
+
+      for (const mode of ['leave', 'wait']) {
+        const report = nextReport();
+        // Also where the login below does not end by itself.
+        onTestFinished(async () => void kill((await report).pid, 'SIGKILL'));
+        const started = performance.now();
+        const login = spawn(execPath, ['login.mjs', mode], {
+          cwd: folder,
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        onTestFinished(() => void login.kill('SIGKILL'));
+        // Its output ends when nobody holds the other end any more: a browser that had inherited it would keep it open.
+        const [[code], output] = await Promise.all([
+          once(login, 'exit'),
+          login.stdout.setEncoding('utf8').toArray(),
+        ]);
+        const took = performance.now() - started;
+        const { pid } = await report;
+        const outlived = kill(pid, 0);
+        expect({ code, output: output.join('') }).toEqual({
+          code: 0,
+          output: mode === 'wait' ? 'launched\n' : '',
+        });
+        expect(took).toBeLessThan(mode === 'wait' ? 3000 : 1000);
+        expect(outlived).toBe(true);
+      }
+    },
+  );
+});
+
+describe.skipIf(platform !== 'linux')('the default browser', () => {
+  const inherited = env['BROWSER'];
+  afterEach(() => {
+    if (inherited === undefined) delete env['BROWSER'];
+    else env['BROWSER'] = inherited;
+  });
+
+  test('is not tried without a display', async () => {
+    expect(await browserWith()(url, undefined)).toEqual({ kind: 'not_launched', reason: 'no display' });
+    expect(await browserWith({ DISPLAY: '', WAYLAND_DISPLAY: '' })(url, undefined)).toEqual({
+      kind: 'not_launched',
+      reason: 'no display',
+    });
+  });
+
+  test.for(['DISPLAY', 'WAYLAND_DISPLAY', 'WSL_DISTRO_NAME'])(
+    'gets the URL as one argument, with %s',
+    async (variable) => {
+      env['BROWSER'] = writeAgent('agent');
+      const report = nextReport();
+      expect(await browserWith({ [variable]: ':7' })(url, undefined)).toEqual({ kind: 'launched' });
+      expect((await report).arguments).toEqual([url.href]);
+    },
+  );
+
+  test('that cannot be found is not launched', async () => {
+    env['BROWSER'] = '/bin/false';
+    expect(await browserWith({ DISPLAY: ':7' })(url, undefined)).toEqual({
+      kind: 'not_launched',
+      reason: expect.stringMatching(/^the browser launcher ended with exit code \d$/u),
+    });
+  });
+});
+
+describe('a URL that no browser should be given', () => {
+  test.for([
+    'file:///etc/passwd',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'smb://host/share',
+    'search-ms:query=x',
+    'ms-msdt:/id',
+    'vscode://x',
+    'ftp://host/',
+    'chrome://settings',
+    'http://public.example/authorize',
+    'http://127.0.0.1.evil.test/',
+    'http://localhost.evil.test/',
+    'http://[::2]/',
+    'http://0.0.0.0/',
+    'http://192.168.0.1/',
+    'https://user@as.example/',
+    'https://:pw@as.example/',
+    'https://as.example/ and 16 KiB more',
+  ])('is refused by every way of opening one: %s', async (example) => {
+    const address = example.replace(' and 16 KiB more', '?'.padEnd(16 * 1024, 'p'));
+    const browser = browserWith({ DISPLAY: ':7' });
+    for (const command of [undefined, 'chrome', './agent', 'agent %s']) {
+      const failure: unknown = await browser(new URL(address), command).catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(AuthError);
+      expect(failure).toMatchObject({ code: 'protocol' });
+    }
+  });
+
+  test.for([
+    'http://127.0.0.1:8080/authorize',
+    'http://127.1.2.3/',
+    'http://[::1]:8080/',
+    'http://localhost:1/',
+    'https://as.example/',
+  ])('is not %s', async (address) => {
+    expect(await browserWith()(new URL(address), './none')).toEqual({
+      kind: 'not_launched',
+      reason: 'there is no program "./none"',
+    });
+  });
+});
