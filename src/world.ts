@@ -49,7 +49,11 @@ export function systemWorld(): World {
     folders: () => findFolders(env, platform),
     uid: process.getuid?.(),
     async openBrowser(url, command) {
+      const { absoluteSearchPath } = await import('./platform/program-search.js');
       const { systemBrowser } = await import('./platform/browser.js');
+      // The system's opener looks browsers up by itself: none may come out of the folder that we happen to stand in.
+      const path = absoluteSearchPath(env);
+      if (path !== undefined) process.env['PATH'] = path;
       return systemBrowser({ env, cwd: process.cwd(), platform })(url, command);
     },
     async keychain() {

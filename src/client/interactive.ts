@@ -7,6 +7,7 @@ import type { TokenSet } from '../oauth/token-set.js';
 import type { Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
+import { oneLine } from '../remote-text.js';
 import { accountLabel, isAccount, type Account, type Session } from '../store/session.js';
 import { fetchServerMetadata } from './server-metadata.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -33,8 +34,8 @@ export interface SignedIn {
 
 /** What the person is told, and what the person may answer, while the browser does its work. */
 export interface SignInConversation {
-  /** Told before a browser is started. */
-  authorizationUrl(url: URL): void;
+  /** Told before a browser is started, or with `isManual` in its place. */
+  authorizationUrl(url: URL, isManual: boolean): void;
   browserNotLaunched(reason: string): void;
   /** Requests with a wrong state have come in, `count` so far. */
   ignoredRequests(count: number): void;
@@ -75,7 +76,7 @@ export async function signIn(
       surroundings,
     );
     const arriving = listener.receive(transaction.state);
-    conversation.authorizationUrl(transaction.authorizationUrl);
+    conversation.authorizationUrl(transaction.authorizationUrl, request.browser === 'none');
     showInBrowser(transaction.authorizationUrl, request.browser, conversation, surroundings);
     const received = await Promise.race([
       arriving,
@@ -142,12 +143,12 @@ async function answering(received: ReceivedResponse, work: () => Promise<SignedI
   try {
     const result = await work();
     const { provider, account } = result.stored.summary;
-    await received.respond({ kind: 'signed_in', provider, account: accountLabel(account) });
+    await received.respond({ kind: 'signed_in', provider, account: oneLine(accountLabel(account)) });
     return result;
   } catch (error) {
     const { message, hint } =
       error instanceof AuthError ? error : new AuthError('bug', 'an unexpected failure');
-    await received.respond({ kind: 'failed', message, hint });
+    await received.respond({ kind: 'failed', message: oneLine(message), hint: hint && oneLine(hint) });
     throw error;
   }
 }

@@ -15,8 +15,11 @@ export function showSignIn(provider: string, deadline: Date, world: World, termi
   let spinner: Promise<Spinner> | undefined;
   let noticedIgnored = false;
   return {
-    authorizationUrl(url) {
-      terminal.notice(`Signing in to ${provider} in the browser. If none opens, visit this address:`);
+    authorizationUrl(url, isManual) {
+      const advice = isManual
+        ? 'Visit this address'
+        : 'A browser opens now; if none does, visit this address';
+      terminal.notice(`Signing in to ${provider}. ${advice}:`);
       terminal.say(`\n  ${url.href}\n`);
       if (canPaste) terminal.notice('The browser runs elsewhere? Paste the address that it ends at here.');
       spinner = startSpinner('Waiting for the sign-in', deadline, world, terminal);

@@ -1,4 +1,4 @@
-import { oneLine } from './remote-text.js';
+import { oneLine } from '../remote-text.js';
 
 /** Columns as wide as their widest cell; the last one is not padded, so that it can be copied. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {

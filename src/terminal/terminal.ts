@@ -3,7 +3,7 @@ import type { ChalkInstance } from 'chalk';
 import type { AuthError } from '../errors.js';
 import type { World } from '../world.js';
 import { Redactor } from './redactor.js';
-import { oneLine } from './remote-text.js';
+import { oneLine } from '../remote-text.js';
 
 export interface TerminalOptions {
   readonly quiet?: boolean | undefined;

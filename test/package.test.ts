@@ -1,0 +1,93 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execPath } from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+import { beforeAll, describe, expect, test } from 'vitest';
+
+import packageDescription from '../package.json' with { type: 'json' };
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+describe('the package as it would be published', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'authcli-package-'));
+    execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: root, stdio: 'pipe' });
+    execFileSync('tar', ['xzf', `authcli-${packageDescription.version}.tgz`], { cwd: folder });
+    symlinkSync(join(root, 'node_modules'), join(folder, 'package', 'node_modules'));
+    return () => rmSync(folder, { recursive: true });
+  });
+
+  test('holds the launcher, the built program, the library and its types, and nothing of the tests', () => {
+    const files = execFileSync('tar', ['tzf', `authcli-${packageDescription.version}.tgz`], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    const names = files
+      .trim()
+      .split('\n')
+      .map((name) => name.replace('package/', ''));
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'package.json',
+        'LICENSE',
+        'README.md',
+        'CHANGELOG.md',
+        'bin/authcli.js',
+        'bin/package.json',
+        'dist/cli/main.cjs',
+        'dist/library/index.js',
+        'dist/types/index.d.ts',
+      ]),
+    );
+    expect(names.filter((name) => !/^(bin|dist|docs)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(name))).toEqual(
+      [],
+    );
+  });
+
+  test('runs', () => {
+    const { status, stdout, stderr } = spawnSync(
+      execPath,
+      [join(folder, 'package', 'bin', 'authcli.js'), '--version'],
+      {
+        encoding: 'utf8',
+      },
+    );
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: `${packageDescription.version}\n`,
+      stderr: '',
+    });
+  });
+
+  test('is a library with the same sessions', () => {
+    const program = `
+      import { createAuthClient } from '${join(folder, 'package', 'dist', 'library', 'index.js')}';
+      console.log(JSON.stringify(createAuthClient({ stateFolder: '${folder}/state' }).getSessions()));
+    `;
+    const { status, stdout, stderr } = spawnSync(execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: '{"sessions":[],"damaged":[]}\n',
+      stderr: '',
+    });
+  });
+});
+
+test.each(['8.17.0', '18.20.0', '20.18.3'])('Node %s gets one readable line', (version) => {
+  const program = `
+    Object.defineProperty(process.versions, 'node', { value: '${version}' });
+    require(${JSON.stringify(join(root, 'bin', 'authcli.js'))});
+  `;
+  const { status, stdout, stderr } = spawnSync(execPath, ['-e', program], { encoding: 'utf8' });
+  expect({ status, stdout, stderr }).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: `error: authcli needs Node.js 20.19 or newer, and this is ${version}\n`,
+  });
+});

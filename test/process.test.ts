@@ -1,0 +1,111 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { execPath } from 'node:process';
+import type { Readable } from 'node:stream';
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+import { startProvider } from './support/provider.js';
+import { isOnPath, requirement } from './support/requirements.js';
+import { agent, launcher, newMachine, type Machine } from './support/run.js';
+
+async function newcomer(): Promise<Machine> {
+  const acme = await startProvider();
+  onTestFinished(() => acme.stop());
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  await machine.run(['provider', 'add', 'acme', '--issuer', acme.issuer, '--client-id', 'cli']);
+  return machine;
+}
+
+async function until(output: Readable, pattern: RegExp): Promise<RegExpExecArray> {
+  let seen = '';
+  for await (const chunk of output) {
+    seen += String(chunk);
+    const found = pattern.exec(seen);
+    if (found) return found;
+  }
+  throw new Error(`ended without ${pattern}: ${seen}`);
+}
+
+async function isRefused(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return false;
+  } catch {
+    return true;
+  } finally {
+    socket.destroy();
+  }
+}
+
+describe('a login that waits', () => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'ends at once with %s and leaves no listener',
+    async (signal) => {
+      const { env } = await newcomer();
+      const child = spawn(execPath, [launcher, 'login', '--browser', 'none'], {
+        env,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      const [, port] = await until(child.stderr, /127\.0\.0\.1%3A(\d+)%2Fcallback/);
+      expect(await isRefused(Number(port))).toBe(false);
+      const ended = once(child, 'close');
+      const sentAt = performance.now();
+      child.kill(signal);
+      expect(await ended).toEqual([null, signal]);
+      expect(performance.now() - sentAt).toBeLessThan(1_000);
+      expect(await isRefused(Number(port))).toBe(true);
+    },
+  );
+
+  test('ends even where a script’s shell had SIGINT ignored for it', async () => {
+    const { env } = await newcomer();
+    const script = `"$0" "$1" login --browser none 2>&1 & echo "pid=$!"; wait $!; echo "code=$?"`;
+    const shell = spawn('sh', ['-c', script, execPath, launcher], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let seen = '';
+    let isSent = false;
+    for await (const chunk of shell.stdout) {
+      seen += String(chunk);
+      const pid = /pid=(\d+)/.exec(seen)?.[1];
+      if (isSent || pid === undefined || !seen.includes('Visit this address')) continue;
+      isSent = true;
+      process.kill(Number(pid), 'SIGINT');
+    }
+    expect(seen).toContain('code=130\n');
+  });
+});
+
+describe('the output', () => {
+  test('that nobody takes is a failure without a stack trace', async () => {
+    const machine = await newcomer();
+    expect(await machine.spawn(['login', '-q', '--browser', agent])).toMatchObject({ exitCode: 0 });
+    const child = spawn('sh', ['-c', `"$0" "$1" token > /dev/full`, execPath, launcher], {
+      env: machine.env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const said = until(child.stderr, /hint: .*\n/);
+    const closed = once(child, 'close');
+    expect((await said).input).toBe(
+      'error: cannot write the answer: ENOSPC\nhint: check where the output goes\n',
+    );
+    expect(await closed).toEqual([1, null]);
+  });
+
+  test.skipIf(!requirement('ps', isOnPath('ps')))('of ps shows no secret of a login', async () => {
+    const machine = await newcomer();
+    const child = spawn(execPath, [launcher, 'login', '--browser', 'none'], {
+      env: machine.env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    await until(child.stderr, /code_challenge=/);
+    const shown = execFileSync('ps', ['-o', 'args=', '-p', String(child.pid)], { encoding: 'utf8' }).trim();
+    expect(shown).toBe([execPath, launcher, 'login', '--browser', 'none'].join(' '));
+    child.kill();
+    await once(child, 'close');
+  });
+});
