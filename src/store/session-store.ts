@@ -191,7 +191,9 @@ export class SessionStore {
   }
 
   #fileNames(owner: SessionOwner | undefined): string[] {
-    assertOwnFolder(this.#folder, this.#surroundings.ownership);
+    const { folder, ownership } = this.#surroundings;
+    assertOwnFolder(folder, ownership);
+    assertOwnFolder(this.#folder, ownership);
     const prefix = owner === undefined ? '' : `${ownerHash(owner)}-`;
     try {
       return readdirSync(this.#folder).filter((name) => name.startsWith(prefix) && name.endsWith('.session'));

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { execPath } from 'node:process';
+import type { Keychain, KeychainRead, KeychainTrouble, KeychainWrite, Patience } from './keychain.js';
+import { nativeTrouble, silentKeychain } from './native-keychain-trouble.js';
+
+interface Request {
+  readonly method: 'getPassword' | 'setPassword' | 'deletePassword';
+  readonly account: string;
+  readonly secret?: string;
+}
+
+/**
+ * What the child runs: the binding's path is its argument, one request is its input, one answer its output. Pinned on
+ * Linux, where the binding would otherwise fall back to the kernel's keyring, which forgets.
+ */
+const childProgram = `
+  let input = '';
+  process.stdin.setEncoding('utf8').on('data', (chunk) => { input += chunk; }).on('end', () => {
+    const { method, account, secret } = JSON.parse(input);
+    let answer;
+    try {
+      const { Entry } = require(process.argv[1]);
+      try {
+        const entry = new Entry('authcli', account, { linux: { store: 'secret-service' } });
+        answer = { value: method === 'setPassword' ? entry.setPassword(secret) : entry[method]() };
+      } catch (error) {
+        answer = { refusal: error.message };
+      }
+    } catch {
+      answer = { notInstalled: true };
+    }
+    process.stdout.write(JSON.stringify(answer));
+  });
+`;
+
+/**
+ * The keychain of macOS and Windows. A native call cannot be abandoned, not even by process.exit(), while its dialog
+ * is open; so each runs in a child process of ours, which can be killed. macOS decides by itself whether to show a
+ * dialog: `mayPrompt` cannot hold it back, only the timeout ends it.
+ */
+export function nativeKeychain(): Keychain {
+  return {
+    async read(account, patience): Promise<KeychainRead> {
+      const answer = await ask({ method: 'getPassword', account }, patience);
+      if ('kind' in answer) return answer;
+      return typeof answer.value === 'string' ? { kind: 'found', secret: answer.value } : { kind: 'missing' };
+    },
+    write: (account, secret, patience) => change({ method: 'setPassword', account, secret }, patience),
+    remove: (account, patience) => change({ method: 'deletePassword', account }, patience),
+  };
+}
+
+async function change(request: Request, patience: Patience): Promise<KeychainWrite> {
+  const answer = await ask(request, patience);
+  return 'kind' in answer ? answer : { kind: 'done' };
+}
+
+type Answer = { readonly value: unknown } | KeychainTrouble;
+
+function ask(request: Request, { timeoutMs }: Patience): Promise<Answer> {
+  let binding: string;
+  try {
+    binding = createRequire(import.meta.url).resolve('@napi-rs/keyring');
+  } catch {
+    return Promise.resolve(nativeTrouble({ notInstalled: true }));
+  }
+  return new Promise((resolve) => {
+    const child = spawn(execPath, ['-e', childProgram, binding], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      windowsHide: true,
+    });
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      child.stdout.destroy();
+      child.unref();
+      resolve(silentKeychain(timeoutMs));
+    }, timeoutMs);
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk) => {
+      output += String(chunk);
+    });
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      resolve(nativeTrouble({ refusal: error.message }));
+    });
+    child.on('close', () => {
+      clearTimeout(timer);
+      resolve(decodeAnswer(output));
+    });
+    // A child that died early has said so by its end; the broken pipe adds nothing.
+    child.stdin.on('error', () => {});
+    child.stdin.end(JSON.stringify(request));
+  });
+}
+
+function decodeAnswer(output: string): Answer {
+  try {
+    const answer: unknown = JSON.parse(output);
+    if (typeof answer !== 'object' || answer === null) throw new TypeError('no object');
+    if ('notInstalled' in answer) return nativeTrouble({ notInstalled: true });
+    if ('refusal' in answer) return nativeTrouble({ refusal: String(answer.refusal) });
+    return { value: 'value' in answer ? answer.value : undefined };
+  } catch {
+    return nativeTrouble({ refusal: 'it ended without an answer' });
+  }
+}

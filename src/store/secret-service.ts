@@ -1,0 +1,195 @@
+import { Bus, BusError, busDaemon } from './dbus.js';
+import { listOf, textOf } from './dbus-message.js';
+import { MalformedMessage, Variant } from './dbus-wire.js';
+import type { Value } from './dbus-wire.js';
+import type { Keychain, KeychainTrouble, Patience } from './keychain.js';
+import { KeyringUnavailable, isLockedError, keyringTrouble } from './secret-service-trouble.js';
+
+const destination = 'org.freedesktop.secrets';
+const servicePath = '/org/freedesktop/secrets';
+const nowhere = '/';
+
+/** Whoever answers by itself does so by then; only a person at a dialog may take the whole patience. */
+const answerTimeoutMs = 5_000;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The keychain of a Linux desktop: the default collection of whatever implements org.freedesktop.secrets.
+ * `secret-tool lookup service authcli username ACCOUNT` finds the same items.
+ */
+export function secretService(env: Environment): Keychain {
+  return {
+    read: (account, patience) =>
+      converse(env, patience, async (keyring) => {
+        const { session, items } = await keyring.open(account);
+        const [item] = items;
+        if (item === undefined) return { kind: 'missing' };
+        const [secret] = await keyring.unlocking(item, () =>
+          keyring.call(item, 'Item.GetSecret', 'o', [session]),
+        );
+        const [, , value] = listOf(secret);
+        if (!Buffer.isBuffer(value)) throw new MalformedMessage('a secret without a value');
+        return { kind: 'found', secret: value.toString() };
+      }),
+    write: (account, secret, patience) => {
+      // gnome-keyring lost a whole keyring without a password at its restart after a value of several lines.
+      if (/[\r\n]/.test(secret)) throw new TypeError('a secret for the keychain is a single line');
+      return converse(env, patience, async (keyring) => {
+        const { session, collection } = await keyring.open(account);
+        const properties = [
+          ['org.freedesktop.Secret.Item.Label', new Variant('s', `authcli (${account})`)],
+          ['org.freedesktop.Secret.Item.Attributes', new Variant('a{ss}', attributes(account))],
+        ];
+        const plain = [session, Buffer.alloc(0), Buffer.from(secret), 'text/plain'];
+        const replace = true;
+        const [, prompt] = await keyring.call(collection, 'Collection.CreateItem', 'a{sv}(oayays)b', [
+          properties,
+          plain,
+          replace,
+        ]);
+        await keyring.settle(prompt);
+        return { kind: 'done' };
+      });
+    },
+    remove: (account, patience) =>
+      converse(env, patience, async (keyring) => {
+        const { items } = await keyring.open(account);
+        for (const item of items) {
+          const [prompt] = await keyring.unlocking(item, () => keyring.call(item, 'Item.Delete'));
+          await keyring.settle(prompt);
+        }
+        return { kind: 'done' };
+      }),
+  };
+}
+
+function attributes(account: string): Value {
+  return [
+    ['service', 'authcli'],
+    ['username', account],
+    ['xdg:schema', 'org.freedesktop.Secret.Generic'],
+  ];
+}
+
+async function converse<Answer>(
+  env: Environment,
+  patience: Patience,
+  ask: (keyring: Keyring) => Promise<Answer>,
+): Promise<Answer | KeychainTrouble> {
+  const bus = new Bus(env);
+  try {
+    return await ask(new Keyring(bus, patience));
+  } catch (error) {
+    return keyringTrouble(error, Math.min(patience.timeoutMs, answerTimeoutMs));
+  } finally {
+    bus.close();
+  }
+}
+
+class Keyring {
+  readonly #bus: Bus;
+  readonly #mayPrompt: boolean;
+  readonly #deadline: number;
+
+  constructor(bus: Bus, patience: Patience) {
+    this.#bus = bus;
+    this.#mayPrompt = patience.mayPrompt;
+    this.#deadline = performance.now() + patience.timeoutMs;
+  }
+
+  /** `member` is an interface of the Secret Service and its method: `Item.Delete`. */
+  call(
+    path: string,
+    member: string,
+    signature = '',
+    body: readonly Value[] = [],
+    timeoutMs = this.#answerMs(),
+  ): Promise<readonly Value[]> {
+    const [name = '', method = ''] = member.split('.');
+    const iface = `org.freedesktop.Secret.${name}`;
+    return this.#bus.call(
+      { destination, path, interface: iface, member: method, signature, body },
+      timeoutMs,
+    );
+  }
+
+  /** A session, the unlocked default collection and the account's items in it. */
+  async open(account: string): Promise<{ session: string; collection: string; items: readonly string[] }> {
+    // Until gnome-keyring 42 has answered a client once, it may tell it of no alias, and OpenSession may abort the
+    // daemon: hence a call whose answer nobody needs.
+    await this.#property(servicePath, 'Service', 'Collections');
+    const [alias] = await this.call(servicePath, 'Service.ReadAlias', 's', ['default']);
+    const collection = textOf(alias);
+    if (collection === nowhere) throw new KeyringUnavailable('no_collection');
+    const look = (): Promise<[locked: Value | undefined, found: readonly Value[]]> =>
+      Promise.all([
+        this.#property(collection, 'Collection', 'Locked'),
+        this.call(collection, 'Collection.SearchItems', 'a{ss}', [attributes(account)]),
+      ]);
+    const [[, session], seen] = await Promise.all([
+      this.call(servicePath, 'Service.OpenSession', 'sv', ['plain', new Variant('s', '')]),
+      look(),
+    ]);
+    let [locked, found] = seen;
+    if (locked !== false) {
+      await this.#unlock(collection);
+      [locked, found] = await look();
+      if (locked !== false) throw new KeyringUnavailable('locked');
+    }
+    return { session: textOf(session), collection, items: listOf(found[0]).map((item) => textOf(item)) };
+  }
+
+  /** The specification lets a keyring lock items one by one, in an unlocked collection too. */
+  async unlocking(item: string, act: () => Promise<readonly Value[]>): Promise<readonly Value[]> {
+    try {
+      return await act();
+    } catch (error) {
+      const isLocked = error instanceof BusError && error.errorName === isLockedError;
+      if (!isLocked) throw error;
+      await this.#unlock(item);
+      return act();
+    }
+  }
+
+  /** Shows the dialog that a call asked for, and waits for the person. */
+  async settle(prompt: Value | undefined): Promise<void> {
+    const path = textOf(prompt);
+    if (path === nowhere) return;
+    if (!this.#mayPrompt) throw new KeyringUnavailable('locked');
+    const completed = { path, interface: 'org.freedesktop.Secret.Prompt', member: 'Completed' };
+    const rule = `type='signal',path='${path}',interface='${completed.interface}',member='${completed.member}'`;
+    const match = { ...busDaemon, member: 'AddMatch', signature: 's', body: [rule] };
+    const anyWindow = '';
+    const [[dismissed]] = await Promise.all([
+      this.#bus.signal(completed, this.#remainingMs()).catch((error: unknown) => {
+        const unanswered = error instanceof BusError && error.failure === 'timeout';
+        throw unanswered ? new KeyringUnavailable('unanswered') : error;
+      }),
+      this.#bus.call(match, this.#answerMs()),
+      this.call(path, 'Prompt.Prompt', 's', [anyWindow], this.#remainingMs()),
+    ]);
+    if (dismissed !== false) throw new KeyringUnavailable('dismissed');
+  }
+
+  async #unlock(path: string): Promise<void> {
+    if (!this.#mayPrompt) throw new KeyringUnavailable('locked');
+    const [, prompt] = await this.call(servicePath, 'Service.Unlock', 'ao', [[path]]);
+    await this.settle(prompt);
+  }
+
+  async #property(path: string, owner: string, name: string): Promise<Value | undefined> {
+    const method = { destination, path, interface: 'org.freedesktop.DBus.Properties', member: 'Get' };
+    const body = [`org.freedesktop.Secret.${owner}`, name];
+    const [property] = await this.#bus.call({ ...method, signature: 'ss', body }, this.#answerMs());
+    return property instanceof Variant ? property.value : undefined;
+  }
+
+  #answerMs(): number {
+    return Math.min(answerTimeoutMs, this.#remainingMs());
+  }
+
+  #remainingMs(): number {
+    return Math.max(0, this.#deadline - performance.now());
+  }
+}
