@@ -15,7 +15,14 @@ if (!isSupported) {
   var world = program.systemWorld();
   // The world has it; nothing that we start inherits it.
   delete process.env.AUTHCLI_STORE_PASSPHRASE;
+  process.on('uncaughtException', fail);
   program.main(process.argv.slice(2), world).then(end);
+}
+
+/** What the program did not see coming, outside of its only catch-all; the message could hold anything. */
+function fail(error) {
+  process.stderr.write('error: unexpected failure (' + (error && error.name) + ')\nhint: please report it\n');
+  process.exit(1);
 }
 
 /** The signal again, so that a shell's loop ends with us; everything has been written by now. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { startAcme } from './support/newcomer.js';
 import { startProvider } from './support/provider.js';
 import { newMachine } from './support/run.js';
 import { approves, browserOf } from './support/user-agents.js';
@@ -282,8 +283,7 @@ describe('a provider that is not what it should be ends a login before a browser
       'ISSUER does not support PKCE with S256',
     ],
   ])('%s', async (_title, answers, exitCode, message) => {
-    const acme = await startProvider();
-    onTestFinished(() => acme.stop());
+    const acme = await startAcme();
     const fill = (text: string) =>
       text.replaceAll('ISSUER', acme.issuer).replaceAll('HOST', acme.issuer.slice(7));
     answers.forEach((answer, at) => {
@@ -321,8 +321,7 @@ describe('a provider that is not what it should be ends a login before a browser
   });
 
   test('a redirect within the origin is followed, and OAuth metadata serve where OpenID Connect has none', async () => {
-    const acme = await startProvider();
-    onTestFinished(() => acme.stop());
+    const acme = await startAcme();
     acme.answerNext(wellKnown, { status: 404 });
     acme.answerNext(oauth, { status: 301, headers: { location: wellKnown } });
     const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
@@ -386,8 +385,7 @@ describe('a code exchange that is refused keeps nothing', () => {
       'error: the code exchange failed a check: ',
     ],
   ])('%s', async (_title, answer, exitCode, message) => {
-    const acme = await startProvider();
-    onTestFinished(() => acme.stop());
+    const acme = await startAcme();
     acme.answerNext('/token', answer);
     const machine = newMachine({ AUTHCLI_STORE: 'file' });
     const browser = browserOf(approves);
@@ -408,12 +406,9 @@ describe('a code exchange that is refused keeps nothing', () => {
 });
 
 test('a port in use ends the login before a browser opens', async () => {
-  const acme = await startProvider();
+  const acme = await startAcme();
   const squatter = createServer().listen(0, '127.0.0.1');
-  onTestFinished(async () => {
-    squatter.close();
-    await acme.stop();
-  });
+  onTestFinished(() => void squatter.close());
   await once(squatter, 'listening');
   const address = squatter.address();
   const port = typeof address === 'object' ? address?.port : undefined;
@@ -428,8 +423,7 @@ test('a port in use ends the login before a browser opens', async () => {
 });
 
 test('a callback with a wrong state is ignored, said once, and the right one still counts', async () => {
-  const acme = await startProvider();
-  onTestFinished(() => acme.stop());
+  const acme = await startAcme();
   const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
     ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q'],
     {
@@ -450,8 +444,7 @@ test('a callback with a wrong state is ignored, said once, and the right one sti
 });
 
 test('a person who never comes back ends in time', async () => {
-  const acme = await startProvider();
-  onTestFinished(() => acme.stop());
+  const acme = await startAcme();
   const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
     ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q', '--timeout', '1s'],
     { openBrowser: async () => ({ kind: 'launched' }) },

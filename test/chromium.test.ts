@@ -6,32 +6,17 @@ import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 
 import { chromiumInstalled, startChromium } from './support/chromium.js';
-import { startProvider } from './support/provider.js';
+import { newcomer } from './support/newcomer.js';
 import { requirement } from './support/requirements.js';
-import { launcher, newMachine } from './support/run.js';
+import { launcher } from './support/run.js';
 
 test.skipIf(!requirement('chromium', chromiumInstalled))(
   'a person signs in with the built program and a real browser',
   { timeout: 60_000 },
   async () => {
-    const acme = await startProvider();
+    const { machine } = await newcomer();
     const browser = await startChromium();
-    onTestFinished(async () => {
-      await browser.close();
-      await acme.stop();
-    });
-    const machine = newMachine({ AUTHCLI_STORE: 'file' });
-    await machine.run([
-      'provider',
-      'add',
-      'acme',
-      '--issuer',
-      acme.issuer,
-      '--client-id',
-      'cli',
-      '--scope',
-      'openid email',
-    ]);
+    onTestFinished(browser.close);
 
     const child = spawn(execPath, [launcher, 'login', '--no-browser', '--json'], {
       env: machine.env,

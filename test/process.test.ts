@@ -4,19 +4,11 @@ import { connect } from 'node:net';
 import { execPath } from 'node:process';
 import type { Readable } from 'node:stream';
 
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { startProvider } from './support/provider.js';
+import { login, newcomer } from './support/newcomer.js';
 import { isOnPath, requirement } from './support/requirements.js';
-import { agent, launcher, newMachine, type Machine } from './support/run.js';
-
-async function newcomer(): Promise<Machine> {
-  const acme = await startProvider();
-  onTestFinished(() => acme.stop());
-  const machine = newMachine({ AUTHCLI_STORE: 'file' });
-  await machine.run(['provider', 'add', 'acme', '--issuer', acme.issuer, '--client-id', 'cli']);
-  return machine;
-}
+import { launcher } from './support/run.js';
 
 async function until(output: Readable, pattern: RegExp): Promise<RegExpExecArray> {
   let seen = '';
@@ -44,7 +36,7 @@ describe('a login that waits', () => {
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     'ends at once with %s and leaves no listener',
     async (signal) => {
-      const { env } = await newcomer();
+      const { env } = (await newcomer()).machine;
       const child = spawn(execPath, [launcher, 'login', '--browser', 'none'], {
         env,
         stdio: ['ignore', 'ignore', 'pipe'],
@@ -61,7 +53,7 @@ describe('a login that waits', () => {
   );
 
   test('ends even where a script’s shell had SIGINT ignored for it', async () => {
-    const { env } = await newcomer();
+    const { env } = (await newcomer()).machine;
     const script = `"$0" "$1" login --browser none 2>&1 & echo "pid=$!"; wait $!; echo "code=$?"`;
     const shell = spawn('sh', ['-c', script, execPath, launcher], {
       env,
@@ -82,8 +74,8 @@ describe('a login that waits', () => {
 
 describe('the output', () => {
   test('that nobody takes is a failure without a stack trace', async () => {
-    const machine = await newcomer();
-    expect(await machine.spawn(['login', '-q', '--browser', agent])).toMatchObject({ exitCode: 0 });
+    const { machine } = await newcomer();
+    expect(await login(machine)).toMatchObject({ exitCode: 0 });
     const child = spawn('sh', ['-c', `"$0" "$1" token > /dev/full`, execPath, launcher], {
       env: machine.env,
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -97,7 +89,7 @@ describe('the output', () => {
   });
 
   test.skipIf(!requirement('ps', isOnPath('ps')))('of ps shows no secret of a login', async () => {
-    const machine = await newcomer();
+    const { machine } = await newcomer();
     const child = spawn(execPath, [launcher, 'login', '--browser', 'none'], {
       env: machine.env,
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,44 +1,21 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import type { ProviderOptions } from './support/provider-configuration.js';
-import { startProvider, type Provider } from './support/provider.js';
+import { newcomer, startAcme, type Newcomer } from './support/newcomer.js';
 import { newMachine, type Machine } from './support/run.js';
 import { approves, approvesAs, browserOf, denies } from './support/user-agents.js';
 
 const jane = { sub: 'jane-4711', username: 'jane', email: 'jane@acme.test', name: 'Jane Doe' };
 const scope = 'openid profile email offline_access';
 
-async function provider(options?: ProviderOptions): Promise<Provider> {
-  const started = await startProvider(options);
-  onTestFinished(() => started.stop());
-  return started;
-}
-
-async function configured({ issuer }: Provider): Promise<Machine> {
-  const machine = newMachine({ AUTHCLI_STORE: 'file' });
-  const added = await machine.run([
-    'provider',
-    'add',
-    'acme',
-    '--issuer',
-    issuer,
-    '--client-id',
-    'cli',
-    '--scope',
-    scope,
-  ]);
-  expect(added).toEqual({ exitCode: 0, stdout: '', stderr: '✓ Added acme. Next: authcli login -p acme\n' });
-  return machine;
-}
-
-async function signedIn(acme: Provider): Promise<Machine> {
-  const machine = await configured(acme);
+async function signedIn(options?: ProviderOptions): Promise<Newcomer> {
+  const { acme, machine } = await newcomer(undefined, options);
   const outcome = await machine.run(['login', '-q', '--prompt', 'consent'], browserOf(approves));
   expect(outcome).toEqual({ exitCode: 0, stdout: '', stderr: expect.stringMatching(/^\n {2}http\S+\n\n$/) });
-  return machine;
+  return { acme, machine };
 }
 
 function sessionFiles({ folder }: Machine): string[] {
@@ -46,8 +23,7 @@ function sessionFiles({ folder }: Machine): string[] {
 }
 
 test('a person signs in, uses the token, lets it be refreshed, and signs out', async () => {
-  const acme = await provider();
-  const machine = await configured(acme);
+  const { acme, machine } = await newcomer();
   const browser = browserOf(approves);
 
   const login = await machine.run(['login', '--prompt', 'consent', '--json'], browser);
@@ -100,8 +76,7 @@ test('a person signs in, uses the token, lets it be refreshed, and signs out', a
 });
 
 test('the authorization request carries what protects it, and the code exchange what proves it', async () => {
-  const acme = await provider();
-  await signedIn(acme);
+  const { acme } = await signedIn();
 
   const [request] = acme.requestsTo('/auth');
   expect(request?.parameters).toEqual({
@@ -126,8 +101,7 @@ test('the authorization request carries what protects it, and the code exchange 
 });
 
 test('the session file shows who signed in, and nothing that is secret', async () => {
-  const acme = await provider();
-  const machine = await signedIn(acme);
+  const { machine } = await signedIn();
   const [file = ''] = sessionFiles(machine);
   const content = readFileSync(join(machine.folder, 'state', 'sessions', file), 'utf8');
   const { stdout } = await machine.run(['token']);
@@ -141,8 +115,7 @@ test('the session file shows who signed in, and nothing that is secret', async (
 });
 
 test('status tells the sessions, and for one of them whether it can still give a token', async () => {
-  const acme = await provider();
-  const machine = await configured(acme);
+  const { acme, machine } = await newcomer();
   expect(await machine.run(['status', '--json'])).toEqual({
     exitCode: 0,
     stdout: '{"sessions":[]}\n',
@@ -182,8 +155,7 @@ test('status tells the sessions, and for one of them whether it can still give a
 });
 
 test('every form of the token says the same', async () => {
-  const acme = await provider();
-  const machine = await signedIn(acme);
+  const { acme, machine } = await signedIn();
   const token = (await machine.run(['token'])).stdout.trim();
   const form = async (...argv: string[]) => (await machine.run(['token', ...argv])).stdout;
   expect(await form('--output', 'header')).toBe(`Authorization: Bearer ${token}\n`);
@@ -207,8 +179,7 @@ test('every form of the token says the same', async () => {
 });
 
 test('a token that ends too soon is refreshed, and one that always will is printed with a warning', async () => {
-  const acme = await provider({ accessTokenLifetime: 30 });
-  const machine = await signedIn(acme);
+  const { acme, machine } = await signedIn({ accessTokenLifetime: 30 });
   const token = await machine.run(['token']);
   expect(token).toEqual({
     exitCode: 0,
@@ -220,8 +191,7 @@ test('a token that ends too soon is refreshed, and one that always will is print
 });
 
 test('a refresh keeps the rotated refresh token: many in a row never use one twice', async () => {
-  const acme = await provider();
-  const machine = await signedIn(acme);
+  const { acme, machine } = await signedIn();
   for (let round = 0; round < 5; round++) {
     expect((await machine.run(['token', '--force-refresh'])).exitCode).toBe(0);
   }
@@ -230,8 +200,7 @@ test('a refresh keeps the rotated refresh token: many in a row never use one twi
 });
 
 test('a session that the provider has ended is remembered as such, without another request', async () => {
-  const acme = await provider();
-  const machine = await signedIn(acme);
+  const { acme, machine } = await signedIn();
   acme.endSessions();
   const refused = await machine.run(['token', '--force-refresh']);
   expect(refused).toEqual({
@@ -253,8 +222,7 @@ test('a session that the provider has ended is remembered as such, without anoth
 });
 
 test('a denied consent is the person’s answer, not a failure of the program', async () => {
-  const acme = await provider();
-  const machine = await configured(acme);
+  const { acme, machine } = await newcomer();
   const browser = browserOf(denies);
   const outcome = await machine.run(['login', '-q'], browser);
   expect(outcome).toEqual({
@@ -271,8 +239,7 @@ test('a denied consent is the person’s answer, not a failure of the program', 
 });
 
 test('somebody else signing in is refused, and nothing is kept', async () => {
-  const acme = await provider();
-  const machine = await configured(acme);
+  const { machine } = await newcomer();
   const outcome = await machine.run(
     ['login', '-q', '-a', 'jane@acme.test'],
     browserOf(approvesAs('john@acme.test')),
@@ -288,8 +255,7 @@ test('somebody else signing in is refused, and nothing is kept', async () => {
 });
 
 test('two accounts live side by side: the last to sign in is the current one, -a names the other', async () => {
-  const acme = await provider();
-  const machine = await signedIn(acme);
+  const { machine } = await signedIn();
   await machine.run(['login', '-q', '--prompt', 'consent'], browserOf(approvesAs('john@acme.test')));
   const who = async (...argv: string[]) =>
     /[a-z]+@acme.test/.exec((await machine.run(['token', '--json', ...argv])).stdout)?.[0];
@@ -319,7 +285,7 @@ test('two accounts live side by side: the last to sign in is the current one, -a
 });
 
 test('with nothing configured, an issuer and a client ID are enough; what worked is saved', async () => {
-  const acme = await provider();
+  const acme = await startAcme();
   const machine = newMachine();
   const outcome = await machine.run(
     ['login', '--issuer', acme.issuer, '--client-id', 'cli', '--prompt', 'consent', '--store', 'file', '-q'],
@@ -344,7 +310,7 @@ test('with nothing configured, an issuer and a client ID are enough; what worked
 });
 
 test('a sign-in at a new issuer that fails leaves no provider behind', async () => {
-  const acme = await provider();
+  const acme = await startAcme();
   const machine = newMachine({ AUTHCLI_STORE: 'file' });
   const argv = ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q'];
   expect((await machine.run(argv, browserOf(denies))).exitCode).toBe(3);
@@ -356,8 +322,7 @@ test('a sign-in at a new issuer that fails leaves no provider behind', async () 
 });
 
 test('no refresh token although offline access was asked for: a warning, and what to do', async () => {
-  const acme = await provider();
-  const machine = await configured(acme);
+  const { machine } = await newcomer();
   const outcome = await machine.run(['login', '-q'], browserOf(approves));
   expect(outcome).toEqual({
     exitCode: 0,
@@ -371,8 +336,7 @@ test('no refresh token although offline access was asked for: a warning, and wha
 });
 
 test('logout forgets even when the provider cannot be reached, and says that the tokens live on', async () => {
-  const acme = await provider();
-  const machine = await signedIn(acme);
+  const { acme, machine } = await signedIn();
   acme.answerNext('/token/revocation', { status: 503 });
   acme.answerNext('/token/revocation', 'reset');
   expect(await machine.run(['logout'])).toEqual({
@@ -390,8 +354,7 @@ test('logout forgets even when the provider cannot be reached, and says that the
 });
 
 test('logout --no-revoke asks nothing of the provider', async () => {
-  const acme = await provider();
-  const machine = await signedIn(acme);
+  const { acme, machine } = await signedIn();
   const requests = acme.requests.length;
   expect((await machine.run(['logout', '--no-revoke'])).exitCode).toBe(0);
   expect(acme.requests).toHaveLength(requests);
@@ -399,8 +362,7 @@ test('logout --no-revoke asks nothing of the provider', async () => {
 });
 
 test('token --login signs in where there is no other way', async () => {
-  const acme = await provider();
-  const machine = await configured(acme);
+  const { machine } = await newcomer();
   const outcome = await machine.run(['token', '--login', '-q'], browserOf(approves));
   expect(outcome).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/) });
 });

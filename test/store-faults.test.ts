@@ -17,45 +17,26 @@ import { join } from 'node:path';
 import { execPath, getuid } from 'node:process';
 import { text } from 'node:stream/consumers';
 
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { startProvider, type Provider } from './support/provider.js';
+import { login, newcomer, type Newcomer } from './support/newcomer.js';
 import { isOnPath, requirement } from './support/requirements.js';
-import { agent, launcher, newMachine, type Machine, type Outcome } from './support/run.js';
+import { agent, launcher, type Machine, type Outcome } from './support/run.js';
 
 const success: Outcome = { exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' };
 
-interface SignedIn {
-  readonly acme: Provider;
-  readonly machine: Machine;
+interface SignedIn extends Newcomer {
   readonly sessions: string;
   /** The session file of Jane. */
   readonly file: string;
 }
 
 async function signIn(env: Record<string, string> = {}): Promise<SignedIn> {
-  const acme = await startProvider();
-  onTestFinished(() => acme.stop());
-  const machine = newMachine({ AUTHCLI_STORE: 'file', ...env });
-  await machine.run([
-    'provider',
-    'add',
-    'acme',
-    '--issuer',
-    acme.issuer,
-    '--client-id',
-    'cli',
-    '--scope',
-    'openid email offline_access',
-  ]);
+  const { acme, machine } = await newcomer({ AUTHCLI_STORE: 'file', ...env });
   expect(await login(machine)).toMatchObject({ exitCode: 0, stdout: '' });
   const sessions = join(machine.folder, 'state', 'sessions');
   const name = readdirSync(sessions).find((entry) => entry.endsWith('.session'));
   return { acme, machine, sessions, file: join(sessions, name ?? '') };
-}
-
-function login(machine: Machine, ...argv: string[]): Promise<Outcome> {
-  return machine.spawn(['login', '-p', 'acme', '-q', '--prompt', 'consent', '--browser', agent, ...argv]);
 }
 
 describe('a damaged session is reported and left as it is; the next login sets it aside and works', () => {

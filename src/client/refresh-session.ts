@@ -21,20 +21,31 @@ export async function refreshSession(
     if (found === undefined || found.summary.ended !== null)
       throw ended(stored.summary.provider, 'it was ended meanwhile');
     const open = await store.open(found);
-    const refreshedMeanwhile = Date.parse(open.session.accessToken.obtainedAt) > askedAt.getTime();
-    if (request.forceRefresh ? refreshedMeanwhile : isUsable(open.session, request, surroundings.now())) {
-      return currentToken(open.session, request);
-    }
+    const known = open.session;
+    if (!request.forceRefresh && isUsable(known, request, surroundings.now()))
+      return currentToken(known, request);
+    // What another process has fetched since is as new as what we would fetch.
+    if (Date.parse(known.accessToken.obtainedAt) > askedAt.getTime())
+      return newToken(known, request, surroundings);
     try {
-      const session = await refreshUnderLock(open, surroundings);
-      if (!isUsable(session, request, surroundings.now())) {
-        surroundings.ownership.warn('the new token lives shorter than --min-ttl asks for');
-      }
-      return currentToken(session, request);
+      return newToken(await refreshUnderLock(open, surroundings), request, surroundings);
     } catch (error) {
-      return stillGoodToken(error, open.session, request, surroundings);
+      return stillGoodToken(error, known, request, surroundings);
     }
   });
+}
+
+function newToken(
+  session: Session,
+  request: SilentRequest,
+  { now, ownership }: ClientSurroundings,
+): AcquiredToken {
+  if (!isUsable(session, request, now())) {
+    if (request.kind === 'id' && !isUsable(session, { ...request, minTtlMs: 1 }, now()))
+      throw noNewIdToken(session.provider);
+    ownership.warn('the new token lives shorter than --min-ttl asks for');
+  }
+  return currentToken(session, request);
 }
 
 async function refreshUnderLock(open: OpenSession, surroundings: ClientSurroundings): Promise<Session> {
@@ -116,6 +127,16 @@ function stillGoodToken(
   }
   surroundings.ownership.warn(`${error.message}; this token is still good until ${session.expiresAt}`);
   return currentToken(session, request);
+}
+
+function noNewIdToken(provider: string): AuthError {
+  return new AuthError(
+    'login_required',
+    `${provider} gives a new ID token only to somebody who signs in again`,
+    {
+      hint: `authcli login -p ${provider}`,
+    },
+  );
 }
 
 function ended(provider: string, why: string): AuthError {

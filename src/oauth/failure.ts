@@ -64,10 +64,9 @@ const hints: Readonly<Record<string, string>> = {
 
 function explain(error: Error): string {
   const code = 'code' in error ? error.code : undefined;
-  if (isNoJson(code)) return 'the answer is not JSON';
-  if (code === 'OAUTH_RESPONSE_IS_NOT_CONFORM') {
-    return error.cause instanceof Response ? `unexpected HTTP status ${error.cause.status}` : error.message;
-  }
+  const status = error.cause instanceof Response ? error.cause.status : 200;
+  if (isNoJson(code)) return `${status === 200 ? '' : `HTTP status ${status}, and `}the answer is not JSON`;
+  if (code === 'OAUTH_RESPONSE_IS_NOT_CONFORM') return `unexpected HTTP status ${status}`;
   const inner = error.cause instanceof Error ? error.cause.message : error.message;
   return inner || error.message;
 }

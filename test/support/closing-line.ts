@@ -9,7 +9,9 @@ export default class ClosingLine implements Reporter {
       for (const suite of module.children.allSuites()) count.failed += suite.errors().length;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
-        count[state === 'pending' ? 'failed' : state]++;
+        // A test inside of a skipped suite stays pending; one that should have run and did not has failed.
+        if (test.options.mode === 'skip' || test.options.mode === 'todo') count.skipped++;
+        else count[state === 'pending' ? 'failed' : state]++;
       }
     }
     process.stdout.write(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`);

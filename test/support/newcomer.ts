@@ -1,0 +1,45 @@
+import { onTestFinished } from 'vitest';
+
+import type { ProviderOptions } from './provider-configuration.js';
+import { startProvider, type Provider } from './provider.js';
+import { agent, newMachine, type Machine, type Outcome } from './run.js';
+
+export interface Newcomer {
+  readonly acme: Provider;
+  /** Knows the provider as `acme`. */
+  readonly machine: Machine;
+}
+
+/** A provider of one's own, which ends with the test. */
+export async function startAcme(options?: ProviderOptions): Promise<Provider> {
+  const acme = await startProvider(options);
+  onTestFinished(() => acme.stop());
+  return acme;
+}
+
+/** Somebody who has added a provider and not signed in yet. */
+export async function newcomer(
+  env: Readonly<Record<string, string>> = { AUTHCLI_STORE: 'file' },
+  options?: ProviderOptions,
+): Promise<Newcomer> {
+  const acme = await startAcme(options);
+  const machine = newMachine(env);
+  const scope = 'openid profile email offline_access';
+  await machine.run([
+    'provider',
+    'add',
+    'acme',
+    '--issuer',
+    acme.issuer,
+    '--client-id',
+    'cli',
+    '--scope',
+    scope,
+  ]);
+  return { acme, machine };
+}
+
+/** Jane signs in with the built program. */
+export function login(machine: Machine, ...argv: string[]): Promise<Outcome> {
+  return machine.spawn(['login', '-q', '--prompt', 'consent', '--browser', agent, ...argv]);
+}
