@@ -19,6 +19,8 @@ await build([
       chunkFileNames: '[name].cjs',
       cleanDir: true,
       minify: true,
+      // The launcher takes what it needs from `start` by name.
+      minifyInternalExports: false,
       // What every start needs is one file: each further one costs as much as what is in it.
       codeSplitting: { groups: [{ name: 'start', tags: ['$initial'] }] },
     },

@@ -11,7 +11,7 @@ if (!isSupported) {
   );
   process.exitCode = 1;
 } else {
-  var program = require('../dist/cli/main.cjs');
+  var program = require('../dist/cli/start.cjs');
   var world = program.systemWorld();
   // The world has it; nothing that we start inherits it.
   delete process.env.AUTHCLI_STORE_PASSPHRASE;

@@ -1,7 +1,5 @@
-import { parseArgs } from 'node:util';
-
 import { globalOptions, type Invocation } from './commands/command.js';
-import { kebab, readOptions, type OptionTable } from './commands/options.js';
+import { parsePlainly, readOptions } from './commands/options.js';
 import { token } from './commands/token.js';
 import { AuthError, Interrupted } from './errors.js';
 import { Terminal } from './terminal/terminal.js';
@@ -34,33 +32,13 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 /** `authcli token` stands in prompts and loops: its plain forms need no command tree. All else, and all that is wrong, goes there. */
 function parsePlainToken(argv: readonly string[]): Invocation | undefined {
   if (!argv.includes('token')) return undefined;
-  const table: OptionTable = { ...globalOptions, ...token.options };
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      options: plainOptions(table),
-      allowPositionals: true,
-    });
-    if (positionals.length !== 1 || positionals[0] !== 'token') return undefined;
-    const raw = Object.fromEntries(Object.keys(table).map((key) => [key, values[kebab(key)]]));
-    return { command: token, raw, argument: '' };
-  } catch {
-    return undefined;
-  }
+  const raw = parsePlainly(argv, 'token', { ...globalOptions, ...token.options });
+  return raw && { command: token, raw, argument: '' };
 }
 
 async function parseAnything(argv: readonly string[], world: World): Promise<Invocation | undefined> {
   const { parseCommandLine } = await import('./commands/program.js');
   return parseCommandLine(argv, world);
-}
-
-function plainOptions(table: OptionTable): Record<string, { type: 'string' | 'boolean'; short?: string }> {
-  return Object.fromEntries(
-    Object.entries(table).map(([key, { value, short }]) => [
-      kebab(key),
-      { type: value === undefined ? 'boolean' : 'string', ...(short && { short }) },
-    ]),
-  );
 }
 
 /** Node would then accept any certificate, and hand code and refresh token to whoever stands in between. */

@@ -258,14 +258,14 @@ describe('a disk that takes nothing: the refresh is not even asked for, and work
   });
 
   test.skipIf(!canDrop)('a folder of another user', async () => {
-    const { machine, sessions } = await signIn();
+    const { machine } = await signIn();
     giveTo(65534, machine.folder);
     const outcome = await machine.spawn(['token']);
     expect(outcome).toEqual({
       exitCode: 7,
       stdout: '',
       stderr:
-        `error: ${sessions} belongs to another user (uid 65534, we are 0)\n` +
+        `error: ${join(machine.folder, 'state')} belongs to another user (uid 65534, we are 0)\n` +
         'hint: run authcli as the user who signed in, or set AUTHCLI_STATE_DIR to a folder of your own\n',
     });
   });

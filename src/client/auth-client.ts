@@ -61,7 +61,7 @@ export class AuthClient {
   }
 
   isCurrent({ summary, fileName }: StoredSession): boolean {
-    return this.#store.currentFileName(summary) === fileName;
+    return this.#store.loadAll(summary)[0]?.fileName === fileName;
   }
 
   /** Revokes what the provider lets us revoke, then forgets; a revocation that fails does not keep the session. */

@@ -7,6 +7,7 @@ import type { TokenSet } from '../oauth/token-set.js';
 import type { Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
+import { SessionWriter } from '../store/session-writer.js';
 import { oneLine } from '../remote-text.js';
 import { accountLabel, isAccount, type Account, type Session } from '../store/session.js';
 import { fetchServerMetadata } from './server-metadata.js';
@@ -54,7 +55,10 @@ export async function signIn(
   store: SessionStore,
   surroundings: ClientSurroundings,
 ): Promise<SignedIn> {
-  const keep = await store.prepareForLogin({ ...provider, provider: provider.name }, request.store);
+  const keep = await new SessionWriter(store).prepareForLogin(
+    { ...provider, provider: provider.name },
+    request.store,
+  );
   const listener = await listenForAuthorizationResponse({
     ports: [request.port],
     path,

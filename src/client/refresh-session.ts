@@ -1,6 +1,7 @@
 import { AuthError } from '../errors.js';
 import type { TokenSet } from '../oauth/token-set.js';
 import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
+import { SessionWriter } from '../store/session-writer.js';
 import type { Session } from '../store/session.js';
 import { currentToken, isUsable, type AcquiredToken, type SilentRequest } from './acquired-token.js';
 import { serverMetadata } from './server-metadata.js';
@@ -16,8 +17,8 @@ export async function refreshSession(
   surroundings: ClientSurroundings,
 ): Promise<AcquiredToken> {
   const askedAt = surroundings.now();
-  return store.exclusively(stored.fileName, async () => {
-    const found = store.reload(stored.fileName);
+  const writer = new SessionWriter(store);
+  return writer.exclusively(stored.fileName, async (found) => {
     if (found === undefined || found.summary.ended !== null)
       throw ended(stored.summary.provider, 'it was ended meanwhile');
     const open = await store.open(found);
@@ -28,7 +29,7 @@ export async function refreshSession(
     if (Date.parse(known.accessToken.obtainedAt) > askedAt.getTime())
       return newToken(known, request, surroundings);
     try {
-      return newToken(await refreshUnderLock(open, surroundings), request, surroundings);
+      return newToken(await refreshUnderLock(open, writer, surroundings), request, surroundings);
     } catch (error) {
       return stillGoodToken(error, known, request, surroundings);
     }
@@ -48,7 +49,11 @@ function newToken(
   return currentToken(session, request);
 }
 
-async function refreshUnderLock(open: OpenSession, surroundings: ClientSurroundings): Promise<Session> {
+async function refreshUnderLock(
+  open: OpenSession,
+  writer: SessionWriter,
+  surroundings: ClientSurroundings,
+): Promise<Session> {
   const { session } = open;
   if (session.refreshToken === null) {
     throw new AuthError(
@@ -63,7 +68,7 @@ async function refreshUnderLock(open: OpenSession, surroundings: ClientSurroundi
   const metadata = await serverMetadata(session.issuer, surroundings);
   const { refresh } = await import('../oauth/refresh.js');
   // A store that cannot be written must be found out before the provider burns the old refresh token.
-  open.prepareReplacement(session).discard();
+  writer.prepareReplacement(open, session).discard();
   const client = { metadata, clientId: session.clientId };
   const wire = { ...surroundings, signal: afterwards(surroundings.signal, signalGraceMs) };
   const answer = await refresh(
@@ -79,11 +84,11 @@ async function refreshUnderLock(open: OpenSession, surroundings: ClientSurroundi
       refreshable: false,
       ended: { at, reason: answer.reason },
     };
-    open.prepareReplacement(over).commit();
+    writer.prepareReplacement(open, over).commit();
     throw ended(session.provider, `the provider says ${answer.reason}`);
   }
   const next = refreshed(session, answer.tokenSet, surroundings.now());
-  open.prepareReplacement(next).commit();
+  writer.prepareReplacement(open, next).commit();
   surroundings.signal.throwIfAborted();
   return next;
 }

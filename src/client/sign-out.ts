@@ -2,6 +2,7 @@ import { AuthError } from '../errors.js';
 import type { Client } from '../oauth/configuration.js';
 import type { TokenKind } from '../oauth/revocation.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
+import { SessionWriter } from '../store/session-writer.js';
 import type { Session, SessionSummary } from '../store/session.js';
 import { serverMetadata } from './server-metadata.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -24,13 +25,13 @@ export async function signOut(
   store: SessionStore,
   surroundings: ClientSurroundings,
 ): Promise<SignedOut> {
-  return store.exclusively(stored.fileName, async () => {
-    // A refresh may have ended meanwhile: only what lies there now can be revoked.
-    const latest = store.reload(stored.fileName);
+  const writer = new SessionWriter(store);
+  // A refresh may have ended meanwhile: only what lies there now can be revoked.
+  return writer.exclusively(stored.fileName, async (latest) => {
     if (latest === undefined) return { session: stored.summary, revoked: [], notRevoked: [], reason: null };
     const { session } = await store.open(latest);
     const revocation = revoke ? await revokeTokens(session, surroundings) : skipped(session, '--no-revoke');
-    store.remove(latest);
+    writer.remove(latest);
     return { session: latest.summary, ...revocation };
   });
 }

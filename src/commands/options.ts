@@ -46,11 +46,45 @@ export function readOptions(table: OptionTable, raw: RawOptions, env: Environmen
   );
 }
 
+/**
+ * What `NAME`, `--flag`, `--flag VALUE`, `-f` and `-f VALUE` say; undefined for anything else, which is then for the command
+ * tree to understand or to complain about.
+ */
+export function parsePlainly(
+  argv: readonly string[],
+  name: string,
+  table: OptionTable,
+): RawOptions | undefined {
+  const keys = new Map(
+    Object.entries(table).flatMap(([key, { short }]) => [
+      [flagOf(key), key],
+      [`-${short}`, key],
+    ]),
+  );
+  const raw: Record<string, string | true> = {};
+  const words = argv[Symbol.iterator]();
+  let isNamed = false;
+  for (const word of words) {
+    const key = keys.get(word);
+    if (key === undefined) {
+      if (word !== name || isNamed) return undefined;
+      isNamed = true;
+    } else if (table[key]?.value === undefined) {
+      raw[key] = true;
+    } else {
+      const { value, done } = words.next();
+      if (done || value.startsWith('-') || table[key].list) return undefined;
+      raw[key] = value;
+    }
+  }
+  return isNamed ? raw : undefined;
+}
+
 export function flagOf(key: string): string {
   return `--${kebab(key)}`;
 }
 
-export function kebab(key: string): string {
+function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

@@ -26,6 +26,8 @@ export function assertProviderName(name: string): void {
 
 /** What is wrong with an issuer, in words that fit behind its name; undefined when nothing is. */
 export function issuerFault(issuer: string): string | undefined {
+  // The usual form, known to be right without a parser: every start reads the configuration.
+  if (/^https:\/\/[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+(\/[\w-]+)*$/.test(issuer)) return undefined;
   if (!URL.canParse(issuer)) return 'is no URL';
   const url = new URL(issuer);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'is no https URL';

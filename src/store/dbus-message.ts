@@ -1,4 +1,4 @@
-import { MalformedMessage, Variant, WireReader, WireWriter } from './dbus-wire.js';
+import { MalformedMessage, marshal, unmarshal, Variant } from './dbus-wire.js';
 import type { Value } from './dbus-wire.js';
 
 /** A D-Bus message as far as a client of method calls and signals needs it. */
@@ -21,40 +21,34 @@ const protocolVersion = 1;
 /** Keyrings answer with a few hundred bytes; the specification would let a peer make us buffer 128 MiB. */
 const longestMessage = 1 << 20;
 
-/** Where a message's header keeps the lengths of its body and of its fields. */
+/** Byte order, kind, flags, version, length of the body, serial, fields. */
+const headerSignature = 'yyyyuua(yv)';
 const bodyLengthAt = 4;
 const fieldsLengthAt = 12;
 const fieldsAt = 16;
 
 export function encodeMessage(message: Message): Buffer {
-  const writer = new WireWriter();
-  const field = (code: number, type: 'o' | 's' | 'g' | 'u', value: string | number | undefined): void => {
-    if (value === undefined) return;
-    writer.align(8);
-    writer.byte(code);
-    writer.signature(type);
-    writer.values(type, [value]);
-  };
-  writer.byte('l'.charCodeAt(0));
-  writer.byte(kinds.indexOf(message.kind));
-  writer.byte(0);
-  writer.byte(protocolVersion);
-  writer.uint32(0);
-  writer.uint32(message.serial);
-  writer.uint32(0);
-  field(1, 'o', message.path);
-  field(2, 's', message.interface);
-  field(3, 's', message.member);
-  field(4, 's', message.errorName);
-  field(5, 'u', message.replySerial);
-  field(6, 's', message.destination);
-  field(8, 'g', message.signature);
-  writer.patch(fieldsLengthAt, writer.length - fieldsAt);
-  writer.align(8);
-  const bodyAt = writer.length;
-  writer.values(message.signature ?? '', message.body ?? []);
-  writer.patch(bodyLengthAt, writer.length - bodyAt);
-  return writer.bytes();
+  const field = (code: number, signature: string, value: string | number | undefined): Value[] =>
+    value === undefined ? [] : [[code, new Variant(signature, value)]];
+  const body = marshal(message.signature ?? '', message.body ?? []);
+  const header = marshal(headerSignature, [
+    'l'.charCodeAt(0),
+    kinds.indexOf(message.kind),
+    0,
+    protocolVersion,
+    body.length,
+    message.serial,
+    [
+      ...field(1, 'o', message.path),
+      ...field(2, 's', message.interface),
+      ...field(3, 's', message.member),
+      ...field(4, 's', message.errorName),
+      ...field(5, 'u', message.replySerial),
+      ...field(6, 's', message.destination),
+      ...field(8, 'g', message.signature),
+    ],
+  ]);
+  return Buffer.from(header + '\0'.repeat(-header.length & 7) + body, 'latin1');
 }
 
 /** How long the message is that these bytes begin; undefined while too few have arrived to tell. */
@@ -69,29 +63,19 @@ export function messageLength(bytes: Buffer): number | undefined {
 }
 
 export function decodeMessage(bytes: Buffer): Message {
-  const reader = new WireReader(bytes, isLittleEndian(bytes));
-  reader.byte();
-  const kind = kinds[reader.byte()] ?? 'unknown';
-  reader.byte();
-  reader.byte();
-  reader.uint32();
-  const serial = reader.uint32();
-  const fieldsEnd = reader.uint32() + fieldsAt;
-  const fields = new Map<number, Value>();
-  while (reader.offset < fieldsEnd) {
-    reader.align(8);
-    fields.set(reader.byte(), reader.variant().value);
-  }
-  reader.align(8);
+  const littleEndian = isLittleEndian(bytes);
+  const header = unmarshal(bytes, littleEndian, headerSignature);
+  const [, kind, , , , serial, fields] = header.values;
+  const byCode = new Map(listOf(fields).map((field) => [listOf(field)[0], variantOf(listOf(field)[1])]));
   const text = (code: number): string | undefined => {
-    const value = fields.get(code);
+    const value = byCode.get(code);
     return typeof value === 'string' ? value : undefined;
   };
-  const replySerial = fields.get(5);
+  const replySerial = byCode.get(5);
   const signature = text(8) ?? '';
   return {
-    kind,
-    serial,
+    kind: kinds[Number(kind)] ?? 'unknown',
+    serial: Number(serial),
     replySerial: typeof replySerial === 'number' ? replySerial : undefined,
     destination: text(6),
     path: text(1),
@@ -99,7 +83,7 @@ export function decodeMessage(bytes: Buffer): Message {
     member: text(3),
     errorName: text(4),
     signature,
-    body: reader.values(signature),
+    body: unmarshal(bytes, littleEndian, signature, Math.ceil(header.end / 8) * 8).values,
   };
 }
 
@@ -109,6 +93,10 @@ export function listOf(value: Value | undefined): readonly Value[] {
     throw new MalformedMessage('an array or a struct is missing');
   }
   return value;
+}
+
+function variantOf(value: Value | undefined): Value | undefined {
+  return value instanceof Variant ? value.value : undefined;
 }
 
 export function textOf(value: Value | undefined): string {

@@ -18,221 +18,162 @@ export class Variant {
 /** What the peer sent is no D-Bus. */
 export class MalformedMessage extends Error {}
 
-const sizes: Record<string, number> = { y: 1, n: 2, q: 2, b: 4, i: 4, u: 4, h: 4, x: 8, t: 8, d: 8 };
+// This runs once per process, uncompiled: few functions, and bytes as characters of a string, which is the cheapest
+// buffer that grows.
 
 /** The specification allows no deeper nesting; without a limit a hostile variant could exhaust the stack. */
 const deepestNesting = 64;
 
-// Signatures are walked by index, and messages built in one buffer: this runs once per process, uncompiled.
+/** Of each type, and of arrays and structs their first byte. */
+const alignments: Readonly<Record<string, number>> = {
+  y: 1,
+  n: 2,
+  q: 2,
+  b: 4,
+  i: 4,
+  u: 4,
+  h: 4,
+  x: 8,
+  t: 8,
+  d: 8,
+  s: 4,
+  o: 4,
+  g: 1,
+  v: 1,
+  a: 4,
+  '(': 8,
+  '{': 8,
+};
 
-function alignment(code: string): number {
-  if (code === '(' || code === '{') return 8;
-  if (code === 'g' || code === 'v') return 1;
-  return sizes[code] ?? 4;
+/** The values as bytes, one per character. It begins where a message or its body does: at a multiple of 8. */
+export function marshal(signature: string, values: readonly Value[]): string {
+  let bytes = '';
+  const align = (boundary: number): void => {
+    while (bytes.length % boundary !== 0) bytes += '\0';
+  };
+  const write = (type: string, at: number, value: Value): void => {
+    const code = type.charAt(at);
+    align(alignments[code] ?? 1);
+    if (value instanceof Variant) {
+      bytes += `${character(value.signature.length)}${value.signature}\0`;
+      write(value.signature, 0, value.value);
+    } else if (typeof value === 'string') {
+      const text = Buffer.from(value).toString('latin1');
+      bytes += `${code === 'g' ? character(text.length) : uint32(text.length)}${text}\0`;
+    } else if (Buffer.isBuffer(value)) {
+      bytes += uint32(value.length) + value.toString('latin1');
+    } else if (typeof value !== 'object') {
+      bytes += code === 'y' ? character(Number(value)) : uint32(Number(value));
+    } else if (value !== null && code === 'a') {
+      const lengthAt = bytes.length;
+      bytes += uint32(0);
+      align(alignments[type.charAt(at + 1)] ?? 1);
+      const start = bytes.length;
+      for (const element of value) write(type, at + 1, element);
+      bytes = bytes.slice(0, lengthAt) + uint32(bytes.length - start) + bytes.slice(lengthAt + 4);
+    } else if (value !== null) {
+      writeAll(type, at + 1, value);
+    }
+  };
+  const writeAll = (type: string, from: number, all: readonly Value[]): number => {
+    let at = from;
+    for (const value of all) {
+      write(type, at, value);
+      at = endOfType(type, at);
+    }
+    return at;
+  };
+  if (writeAll(signature, 0, values) !== signature.length)
+    throw new TypeError(`too few values for ${signature}`);
+  return bytes;
+}
+
+function uint32(value: number): string {
+  return String.fromCharCode(value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24);
+}
+
+function character(code: number): string {
+  return String.fromCharCode(code);
+}
+
+/** The values that begin at `start`, and where they end. */
+export function unmarshal(
+  bytes: Buffer,
+  isLittleEndian: boolean,
+  signature: string,
+  start = 0,
+): { readonly values: Value[]; readonly end: number } {
+  let offset = start;
+  const take = (size: number): number => {
+    const from = offset;
+    offset += size;
+    if (offset > bytes.length) throw new MalformedMessage('a value reaches beyond its message');
+    return from;
+  };
+  const align = (code: string): number => take(-offset & ((alignments[code] ?? 1) - 1));
+  const length = (): number => {
+    const from = take(4);
+    return isLittleEndian ? bytes.readUInt32LE(from) : bytes.readUInt32BE(from);
+  };
+  const text = (size: number): string => {
+    const from = take(size + 1);
+    return bytes.toString('utf8', from, from + size);
+  };
+  const readAll = (type: string, from: number, to: number, nesting: number): Value[] => {
+    const values: Value[] = [];
+    for (let at = from; at < to; at = endOfType(type, at)) values.push(read(type, at, nesting));
+    return values;
+  };
+  const read = (type: string, at: number, nesting: number): Value => {
+    if (nesting > deepestNesting) throw new MalformedMessage('a value is nested too deeply');
+    const code = type.charAt(at);
+    align(code);
+    switch (code) {
+      case 's':
+      case 'o':
+        return text(length());
+      case 'g':
+        return text(bytes.readUInt8(take(1)));
+      case 'u':
+        return length();
+      case 'b':
+        return length() !== 0;
+      case 'y':
+        return bytes.readUInt8(take(1));
+      case 'v': {
+        const inner = text(bytes.readUInt8(take(1)));
+        if (endOfType(inner, 0) !== inner.length) throw new MalformedMessage('a variant holds one value');
+        return new Variant(inner, read(inner, 0, nesting + 1));
+      }
+      case 'a': {
+        const size = length();
+        const element = type.charAt(at + 1);
+        align(element);
+        const end = offset + size;
+        if (element === 'y') return bytes.subarray(take(size), end);
+        const elements: Value[] = [];
+        while (offset < end) elements.push(read(type, at + 1, nesting + 1));
+        return elements;
+      }
+      case '(':
+      case '{':
+        return readAll(type, at + 1, endOfType(type, at) - 1, nesting + 1);
+      default:
+        take(alignments[code] ?? 0);
+        return null;
+    }
+  };
+  const values = readAll(signature, 0, signature.length, 0);
+  return { values, end: offset };
 }
 
 function endOfType(signature: string, start: number): number {
   const code = signature.charAt(start);
   if (code === 'a') return endOfType(signature, start + 1);
-  if (code === '(' || code === '{') {
-    const closing = code === '(' ? ')' : '}';
-    let end = start + 1;
-    do end = endOfType(signature, end);
-    while (signature.charAt(end) !== closing);
-    return end + 1;
-  }
-  if (sizes[code] === undefined && code !== 's' && code !== 'o' && code !== 'g' && code !== 'v') {
-    throw new MalformedMessage('unknown type in a signature');
-  }
-  return start + 1;
-}
-
-export class WireWriter {
-  #bytes = Buffer.alloc(512);
-  #length = 0;
-
-  get length(): number {
-    return this.#length;
-  }
-
-  bytes(): Buffer {
-    return this.#bytes.subarray(0, this.#length);
-  }
-
-  align(boundary: number): void {
-    this.#reserve(-this.#length & (boundary - 1));
-  }
-
-  byte(value: number): void {
-    const at = this.#reserve(1);
-    this.#bytes.writeUInt8(value, at);
-  }
-
-  uint32(value: number): void {
-    this.align(4);
-    const at = this.#reserve(4);
-    this.#bytes.writeUInt32LE(value, at);
-  }
-
-  /** Fills in a length that was not known before. */
-  patch(offset: number, value: number): void {
-    this.#bytes.writeUInt32LE(value, offset);
-  }
-
-  text(value: string): void {
-    const size = Buffer.byteLength(value);
-    this.uint32(size);
-    const at = this.#reserve(size + 1);
-    this.#bytes.write(value, at);
-  }
-
-  signature(value: string): void {
-    this.byte(value.length);
-    const at = this.#reserve(value.length + 1);
-    this.#bytes.write(value, at);
-  }
-
-  values(signature: string, values: readonly Value[], from = 0, to = signature.length): void {
-    let start = from;
-    for (const value of values) {
-      this.#value(signature, start, value);
-      start = endOfType(signature, start);
-    }
-    if (start !== to) throw new TypeError(`too few values for ${signature}`);
-  }
-
-  /** Room for so many bytes, all zero; returns where it begins. It may replace #bytes: call it before reading that. */
-  #reserve(size: number): number {
-    const start = this.#length;
-    this.#length += size;
-    if (this.#length > this.#bytes.length) {
-      const larger = Buffer.alloc(this.#length * 2);
-      this.#bytes.copy(larger);
-      this.#bytes = larger;
-    }
-    return start;
-  }
-
-  #value(signature: string, start: number, value: Value): void {
-    const code = signature.charAt(start);
-    if (typeof value === 'string') {
-      if (code === 'g') this.signature(value);
-      else this.text(value);
-    } else if (typeof value === 'number') {
-      if (code === 'y') this.byte(value);
-      else this.uint32(value);
-    } else if (typeof value === 'boolean') {
-      this.uint32(value ? 1 : 0);
-    } else if (value instanceof Variant) {
-      this.signature(value.signature);
-      this.#value(value.signature, 0, value.value);
-    } else if (Buffer.isBuffer(value)) {
-      this.uint32(value.length);
-      const at = this.#reserve(value.length);
-      value.copy(this.#bytes, at);
-    } else if (value !== null && code === 'a') {
-      this.#array(signature, start + 1, value);
-    } else if (value !== null) {
-      this.align(8);
-      this.values(signature, value, start + 1, endOfType(signature, start) - 1);
-    }
-  }
-
-  #array(signature: string, elementType: number, elements: readonly Value[]): void {
-    this.uint32(0);
-    const sizeAt = this.#length - 4;
-    this.align(alignment(signature.charAt(elementType)));
-    const start = this.#length;
-    for (const element of elements) this.#value(signature, elementType, element);
-    this.patch(sizeAt, this.#length - start);
-  }
-}
-
-export class WireReader {
-  readonly #bytes: Buffer;
-  readonly #littleEndian: boolean;
-  #offset = 0;
-
-  constructor(bytes: Buffer, littleEndian: boolean) {
-    this.#bytes = bytes;
-    this.#littleEndian = littleEndian;
-  }
-
-  get offset(): number {
-    return this.#offset;
-  }
-
-  align(boundary: number): void {
-    this.#take(-this.#offset & (boundary - 1));
-  }
-
-  byte(): number {
-    return this.#bytes.readUInt8(this.#take(1));
-  }
-
-  uint32(): number {
-    this.align(4);
-    const start = this.#take(4);
-    return this.#littleEndian ? this.#bytes.readUInt32LE(start) : this.#bytes.readUInt32BE(start);
-  }
-
-  variant(nesting = 0): Variant {
-    const signature = this.#text(this.byte());
-    if (endOfType(signature, 0) !== signature.length) throw new MalformedMessage('a variant holds one value');
-    return new Variant(signature, this.#value(signature, 0, nesting + 1));
-  }
-
-  values(signature: string): Value[] {
-    return this.#values(signature, 0, signature.length, 0);
-  }
-
-  #values(signature: string, from: number, to: number, nesting: number): Value[] {
-    const values: Value[] = [];
-    for (let start = from; start < to; start = endOfType(signature, start)) {
-      values.push(this.#value(signature, start, nesting));
-    }
-    return values;
-  }
-
-  #take(size: number): number {
-    const start = this.#offset;
-    if (start + size > this.#bytes.length) throw new MalformedMessage('a value reaches beyond its message');
-    this.#offset += size;
-    return start;
-  }
-
-  #text(size: number): string {
-    const start = this.#take(size + 1);
-    return this.#bytes.toString('utf8', start, start + size);
-  }
-
-  #value(signature: string, start: number, nesting: number): Value {
-    if (nesting > deepestNesting) throw new MalformedMessage('a value is nested too deeply');
-    const code = signature.charAt(start);
-    this.align(alignment(code));
-    if (code === 's' || code === 'o') return this.#text(this.uint32());
-    if (code === 'g') return this.#text(this.byte());
-    if (code === 'v') return this.variant(nesting);
-    if (code === 'u') return this.uint32();
-    if (code === 'b') return this.uint32() !== 0;
-    if (code === 'y') return this.byte();
-    if (code === 'a') return this.#array(signature, start + 1, nesting + 1);
-    if (code === '(' || code === '{') {
-      return this.#values(signature, start + 1, endOfType(signature, start) - 1, nesting + 1);
-    }
-    this.#take(sizes[code] ?? 0);
-    return null;
-  }
-
-  #array(signature: string, elementType: number, nesting: number): Value {
-    const size = this.uint32();
-    const code = signature.charAt(elementType);
-    this.align(alignment(code));
-    const start = this.#offset;
-    const end = start + size;
-    if (code === 'y') return this.#bytes.subarray(this.#take(size), end);
-    const elements: Value[] = [];
-    while (this.#offset < end) elements.push(this.#value(signature, elementType, nesting));
-    return elements;
-  }
+  if (alignments[code] === undefined) throw new MalformedMessage('unknown type in a signature');
+  if (code !== '(' && code !== '{') return start + 1;
+  let end = start + 1;
+  do end = endOfType(signature, end);
+  while (signature.charAt(end) !== (code === '(' ? ')' : '}'));
+  return end + 1;
 }

@@ -201,7 +201,9 @@ export class Bus {
 
   #fail(error: BusError): void {
     this.#end ??= error;
-    this.#socket?.destroy();
+    const socket = this.#socket;
+    // Not at once: who has what it came for may end the process sooner, and need not pay a millisecond for this.
+    setImmediate(() => socket?.destroy());
     for (const waiter of this.#waiters) waiter.reject(this.#end);
     this.#waiters.clear();
   }

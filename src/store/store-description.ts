@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AuthError } from '../errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { readOwnFile, storeTrouble, type Ownership } from './own-file.js';
-import type { KeyReference } from './sealed-record.js';
+import type { KeyReference } from './session-record.js';
 
 export interface StoreFolder {
   readonly folder: string;
