@@ -9,8 +9,7 @@ export { systemWorld } from './world.js';
 
 /** Runs one command line and returns its exit code. Nothing is thrown: what no part of the program expected is reported as a bug. */
 export async function main(argv: readonly string[], world: World): Promise<number> {
-  const isJson = argv.includes('--json');
-  let terminal = new Terminal(world, { json: isJson });
+  let terminal: Terminal | undefined;
   try {
     assertVerifiedTls(world);
     const invocation = parsePlainToken(argv) ?? (await parseAnything(argv, world));
@@ -22,10 +21,11 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   } catch (error) {
     if (error instanceof Interrupted) return error.exitCode;
     const failure = error instanceof AuthError ? error : bug(error);
+    terminal ??= new Terminal(world, { json: argv.includes('--json') });
     terminal.fail(failure);
     return failure.exitCode;
   } finally {
-    await terminal.settled();
+    await terminal?.settled();
   }
 }
 

@@ -5,6 +5,7 @@ import { AuthError, Interrupted, systemErrorCode, type EndingSignal } from './er
 import type { Folders } from './platform/folders.js';
 import { findFolders } from './platform/folders.js';
 import type { Keychain } from './store/keychain.js';
+import { secretService } from './store/secret-service.js';
 
 export interface Output {
   readonly isTTY: boolean;
@@ -61,7 +62,6 @@ export function systemWorld(): World {
         const { nativeKeychain } = await import('./store/native-keychain.js');
         return nativeKeychain();
       }
-      const { secretService } = await import('./store/secret-service.js');
       return secretService(env);
     },
     interruption: () => (interruption ??= abortOnSignals()),

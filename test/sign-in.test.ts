@@ -1,12 +1,13 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 
 import { expect, test } from 'vitest';
 
 import type { ProviderOptions } from './support/provider-configuration.js';
 import { newcomer, startAcme, type Newcomer } from './support/newcomer.js';
 import { newMachine, type Machine } from './support/run.js';
-import { approves, approvesAs, browserOf, denies } from './support/user-agents.js';
+import { approves, approvesAs, authorizationResponse, browserOf, denies } from './support/user-agents.js';
 
 const jane = { sub: 'jane-4711', username: 'jane', email: 'jane@acme.test', name: 'Jane Doe' };
 const scope = 'openid profile email offline_access';
@@ -365,4 +366,29 @@ test('token --login signs in where there is no other way', async () => {
   const { machine } = await newcomer();
   const outcome = await machine.run(['token', '--login', '-q'], browserOf(approves));
   expect(outcome).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/) });
+});
+
+test('where the browser runs elsewhere, the address that it ended at, its query or the code can be pasted', async () => {
+  const { machine } = await newcomer();
+  const pastes: ((response: URL) => string)[] = [
+    (response) => response.href,
+    (response) => response.search,
+    (response) => response.searchParams.get('code') ?? '',
+  ];
+  for (const paste of pastes) {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    const outcome = await machine.run(['login', '-q'], {
+      stdin,
+      isTerminal: true,
+      openBrowser: async (url) => {
+        const redirectUri = new URL(url.searchParams.get('redirect_uri') ?? '');
+        const response = await authorizationResponse(url, redirectUri);
+        stdin.write(`${redirectUri.href}?code=FORGED&state=WRONG\n`);
+        stdin.write(`${paste(response)}\n`);
+        return { kind: 'launched' };
+      },
+    });
+    expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(outcome.stderr).toContain('that cannot be used: the URL belongs to another login; still waiting');
+  }
 });

@@ -28,8 +28,6 @@ const fieldsLengthAt = 12;
 const fieldsAt = 16;
 
 export function encodeMessage(message: Message): Buffer {
-  const field = (code: number, signature: string, value: string | number | undefined): Value[] =>
-    value === undefined ? [] : [[code, new Variant(signature, value)]];
   const body = marshal(message.signature ?? '', message.body ?? []);
   const header = marshal(headerSignature, [
     'l'.charCodeAt(0),
@@ -39,16 +37,20 @@ export function encodeMessage(message: Message): Buffer {
     body.length,
     message.serial,
     [
-      ...field(1, 'o', message.path),
-      ...field(2, 's', message.interface),
-      ...field(3, 's', message.member),
-      ...field(4, 's', message.errorName),
-      ...field(5, 'u', message.replySerial),
-      ...field(6, 's', message.destination),
-      ...field(8, 'g', message.signature),
+      ...headerField(1, 'o', message.path),
+      ...headerField(2, 's', message.interface),
+      ...headerField(3, 's', message.member),
+      ...headerField(4, 's', message.errorName),
+      ...headerField(5, 'u', message.replySerial),
+      ...headerField(6, 's', message.destination),
+      ...headerField(8, 'g', message.signature),
     ],
   ]);
   return Buffer.from(header + '\0'.repeat(-header.length & 7) + body, 'latin1');
+}
+
+function headerField(code: number, signature: string, value: string | number | undefined): Value[] {
+  return value === undefined ? [] : [[code, new Variant(signature, value)]];
 }
 
 /** How long the message is that these bytes begin; undefined while too few have arrived to tell. */

@@ -30,7 +30,7 @@ export interface Machine {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   /** `main(argv, world)` in this process, on real files and real sockets. */
-  run(argv: readonly string[], world?: Partial<World>): Promise<Outcome>;
+  run(argv: readonly string[], world?: Partial<World> & { readonly isTerminal?: boolean }): Promise<Outcome>;
   /** The built program as a process of its own. */
   spawn(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>;
 }
@@ -48,18 +48,19 @@ export function newMachine(additional: Readonly<Record<string, string>> = {}): M
   return {
     folder,
     env,
-    run: (argv, world) => runHere(argv, { ...quietWorld(env), ...world }),
+    run: (argv, { isTerminal = false, ...world } = {}) =>
+      runHere(argv, { ...quietWorld(env), ...world }, isTerminal),
     spawn: (argv, more) => runProgram(argv, { ...env, ...more }),
   };
 }
 
-async function runHere(argv: readonly string[], world: World): Promise<Outcome> {
+async function runHere(argv: readonly string[], world: World, isTerminal: boolean): Promise<Outcome> {
   let stdout = '';
   let stderr = '';
   const exitCode = await main(argv, {
     ...world,
     stdout: { isTTY: false, write: (written) => (stdout += written) },
-    stderr: { isTTY: false, write: (written) => (stderr += written) },
+    stderr: { isTTY: isTerminal, write: (written) => (stderr += written) },
   });
   return { exitCode, stdout, stderr };
 }
