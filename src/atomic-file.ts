@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 import { systemErrorCode } from './errors.js';
 
-/** A write that is complete on the disk but not yet visible. */
-export interface PendingFile {
-  readonly commit: () => void;
+/** Room on the disk for a file that is not visible yet. */
+export interface ReservedFile {
+  /** The file is there, whole and durable, when this returns. */
+  readonly commit: (content: string) => void;
   readonly discard: () => void;
 }
 
@@ -15,28 +16,36 @@ export interface PendingFile {
  * An in-place write shows torn files and destroys the old one on a full disk.
  */
 export function writeFileAtomically(path: string, content: string): void {
-  prepareFile(path, content).commit();
+  reserveFile(path, 0).commit(content);
 }
 
-export function prepareFile(path: string, content: string): PendingFile {
+/** Proves that `size` bytes can be written, and keeps them: a disk that becomes full afterwards cannot stop the commit. */
+export function reserveFile(path: string, size: number): ReservedFile {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(9).toString('hex')}.tmp`);
-  try {
-    writeDurably(temporary, content);
-  } catch (error) {
+  const descriptor = openSync(temporary, 'wx', 0o600);
+  const discard = (): void => {
+    closeSync(descriptor);
     removeIfThere(temporary);
-    throw error;
-  }
+  };
+  const orDiscard = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      discard();
+      throw error;
+    }
+  };
+  orDiscard(() => writeDurably(descriptor, Buffer.alloc(size)));
   return {
-    commit() {
-      try {
+    commit(content) {
+      orDiscard(() => {
+        writeDurably(descriptor, Buffer.from(content));
         renamePatiently(temporary, path);
-      } catch (error) {
-        removeIfThere(temporary);
-        throw error;
-      }
+      });
+      closeSync(descriptor);
       syncFolder(dirname(path));
     },
-    discard: () => removeIfThere(temporary),
+    discard,
   };
 }
 
@@ -48,17 +57,12 @@ export function removeIfThere(path: string): void {
   }
 }
 
-function writeDurably(path: string, content: string): void {
-  const descriptor = openSync(path, 'wx', 0o600);
-  try {
-    const bytes = Buffer.from(content);
-    for (let written = 0; written < bytes.length;) {
-      written += writeSync(descriptor, bytes, written);
-    }
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
+function writeDurably(descriptor: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length;) {
+    written += writeSync(descriptor, bytes, written, bytes.length - written, written);
   }
+  ftruncateSync(descriptor, bytes.length);
+  fsyncSync(descriptor);
 }
 
 /** Windows refuses to rename over a file that another process has open at this moment: EPERM or EBUSY, for a while. */

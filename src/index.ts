@@ -34,6 +34,7 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 5_000, mayPrompt },
     passphrase: { open: passphrase, choose: passphrase },
     openBrowser: world.openBrowser,
+    askRefreshHelper: world.askRefreshHelper,
     now: world.now,
     signal: options.signal ?? new AbortController().signal,
     trace: () => {},

@@ -1,11 +1,14 @@
 import { globalOptions, type Invocation } from './commands/command.js';
 import { parsePlainly, readOptions } from './commands/options.js';
 import { token } from './commands/token.js';
+import type { RefreshRequest } from './client/refresh-helper.js';
 import { AuthError, Interrupted } from './errors.js';
 import { Terminal } from './terminal/terminal.js';
 import type { World } from './world.js';
 
 export { systemWorld } from './world.js';
+
+const helperTimeoutMs = 28_000;
 
 /** Runs one command line and returns its exit code. Nothing is thrown: what no part of the program expected is reported as a bug. */
 export async function main(argv: readonly string[], world: World): Promise<number> {
@@ -27,6 +30,17 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   } finally {
     await terminal?.settled();
   }
+}
+
+/** The work of `bin/refresh-helper.js`: one request as JSON in, one reply as JSON out. */
+export async function serveRefreshRequest(input: AsyncIterable<unknown>, world: World): Promise<string> {
+  const { serveRefresh } = await import('./client/refresh-helper.js');
+  let text = '';
+  for await (const chunk of input) text += String(chunk);
+  const request: RefreshRequest = JSON.parse(text);
+  const signal = AbortSignal.timeout(helperTimeoutMs);
+  const ownership = { uid: world.uid, warn: () => {} };
+  return JSON.stringify(await serveRefresh(request, { ownership, now: world.now, signal }));
 }
 
 /** `authcli token` stands in prompts and loops: its plain forms need no command tree. All else, and all that is wrong, goes there. */

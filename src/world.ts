@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 
 import type { OpenBrowser } from './client/browser.js';
+import type { AskRefreshHelper } from './client/refresh-helper.js';
 import { AuthError, Interrupted, systemErrorCode, type EndingSignal } from './errors.js';
 import type { Folders } from './platform/folders.js';
 import { findFolders } from './platform/folders.js';
@@ -29,6 +30,7 @@ export interface World {
   readonly uid: number | undefined;
   readonly openBrowser: OpenBrowser;
   readonly keychain: () => Promise<Keychain>;
+  readonly askRefreshHelper: AskRefreshHelper;
   /** From the first call on SIGINT, SIGTERM and SIGHUP abort this instead of ending the process; a second one ends it. */
   readonly interruption: () => AbortSignal;
   /** What Ctrl-C does, for the places where the terminal hands it over as a key. */
@@ -56,6 +58,10 @@ export function systemWorld(): World {
       const path = absoluteSearchPath(env);
       if (path !== undefined) process.env['PATH'] = path;
       return systemBrowser({ env, cwd: process.cwd(), platform })(url, command);
+    },
+    async askRefreshHelper(request, signal) {
+      const { askRefreshHelper } = await import('./platform/refresh-helper-process.js');
+      return askRefreshHelper(env, process.execPath)(request, signal);
     },
     async keychain() {
       if (platform === 'darwin' || platform === 'win32') {

@@ -35,7 +35,7 @@ describe('a refresh that fails without saying that the session is over keeps it,
       `error: the provider answers 503 at ISSUER/token\n${unavailable}`,
     ],
     ['429', { status: 429 }, 6, `error: the provider answers 429 at ISSUER/token\n${unavailable}`],
-    ['a connection that is cut', 'reset' as const, 6, 'error: cannot reach HOST: connection '],
+    ['connections that are cut', 'reset' as const, 6, 'error: cannot reach HOST: connection '],
     [
       'HTML',
       { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' },
@@ -76,6 +76,8 @@ describe('a refresh that fails without saying that the session is over keeps it,
     const { acme, machine } = await signedIn();
     const before = sealedSession(machine);
     acme.answerNext('/token', answer);
+    // What may have been acted on is asked once more, at once.
+    if (answer === 'reset') acme.answerNext('/token', answer);
     const outcome = await machine.run(['token', '--force-refresh']);
     expect(outcome).toMatchObject({ exitCode, stdout: '' });
     expect(outcome.stderr).toContain(
@@ -83,6 +85,27 @@ describe('a refresh that fails without saying that the session is over keeps it,
     );
     expect(sealedSession(machine)).toBe(before);
     expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
+  });
+});
+
+test('an answer that was lost is asked for once more, at once', async () => {
+  const { acme, machine } = await signedIn();
+  const before = acme.requestsTo('/token').length;
+  acme.answerNext('/token', 'reset');
+  expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(acme.requestsTo('/token')).toHaveLength(before + 2);
+});
+
+test('where the provider burned the refresh token and its answer was lost, the end of the session says so', async () => {
+  const { acme, machine } = await signedIn();
+  acme.answerNext('/token', 'lost');
+  const outcome = await machine.run(['token', '--force-refresh']);
+  expect(outcome).toEqual({
+    exitCode: 4,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^error: the session at acme is over: the answer to a refresh was lost on the way, and now the provider says invalid_grant\nhint: authcli login -p acme\n$/,
+    ),
   });
 });
 

@@ -215,7 +215,7 @@ test('a session that the provider has ended is remembered as such, without anoth
     exitCode: 4,
     stdout: '',
     stderr: expect.stringMatching(
-      /^error: the session at acme ended on \S+Z: invalid_grant\nhint: authcli login -p acme\n$/,
+      /^error: the session at acme ended on \S+Z: the provider says invalid_grant\nhint: authcli login -p acme\n$/,
     ),
   });
   expect((await machine.run(['status', '-p', 'acme'])).exitCode).toBe(4);

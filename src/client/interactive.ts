@@ -91,7 +91,7 @@ export async function signIn(
       const tokenSet = await transaction.redeem(received.url);
       const session = newSession(provider, tokenSet, scope, surroundings.now());
       assertExpected(session.account, account);
-      return { stored: keep(session), requestedScope: scope };
+      return { stored: await keep(session), requestedScope: scope };
     });
   } finally {
     ended.abort();

@@ -30,6 +30,7 @@ export async function signOut(
   return writer.exclusively(stored.fileName, async (latest) => {
     if (latest === undefined) return { session: stored.summary, revoked: [], notRevoked: [], reason: null };
     const { session } = await store.open(latest);
+    writer.assertRemovable();
     const revocation = revoke ? await revokeTokens(session, surroundings) : skipped(session, '--no-revoke');
     writer.remove(latest);
     return { session: latest.summary, ...revocation };

@@ -85,6 +85,7 @@ export function clientSurroundings(
     patience: { timeoutMs: mayPrompt ? timeoutMs : Math.min(timeoutMs, keychainCallMs), mayPrompt },
     passphrase: bounds.passphrase ?? passphraseFromEnvironment(world, terminal),
     openBrowser: world.openBrowser,
+    askRefreshHelper: world.askRefreshHelper,
     now: world.now,
     trace: terminal.trace,
     conceal: terminal.conceal,

@@ -23,7 +23,7 @@ export async function refresh(
     assertSameSubject(tokenSet.claims, sub);
     return { kind: 'refreshed', tokenSet };
   } catch (error) {
-    if (isInvalidGrant(error)) return { kind: 'ended', reason: 'invalid_grant' };
+    if (isInvalidGrant(error)) return { kind: 'ended', reason: 'the provider says invalid_grant' };
     throw toAuthError(error, 'the refresh');
   }
 }

@@ -114,6 +114,22 @@ async function readWhole(response: Response): Promise<Response> {
   return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers });
 }
 
+/** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */
+export function isAmbiguous(error: unknown): boolean {
+  if (!(error instanceof AuthError) || error.code !== 'network' || error.cause === undefined) return false;
+  const code = systemErrorCode(rootOf(error.cause)) ?? '';
+  return !neverSent.has(code) && !code.startsWith('ERR_TLS') && !/CERT|SIGNATURE/.test(code);
+}
+
+const neverSent: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
 function isRedirect({ status }: Response): boolean {
   return status >= 300 && status < 400;
 }
@@ -128,9 +144,13 @@ function withoutQuery(url: string): string {
 }
 
 /** Node hides the reason of "fetch failed" in the cause, and several reasons (IPv6, IPv4) in an AggregateError. */
-function reasonOf(error: unknown): string {
+function rootOf(error: unknown): unknown {
   const seen = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const first = seen instanceof AggregateError ? seen.errors[0] : seen;
+  return seen instanceof AggregateError ? seen.errors[0] : seen;
+}
+
+function reasonOf(error: unknown): string {
+  const first = rootOf(error);
   const code = systemErrorCode(first);
   return (code && reasons[code]) ?? code ?? (first instanceof Error ? first.message : 'unknown failure');
 }

@@ -36,7 +36,7 @@ export async function withLock<T>(
           hint: 'run the same command again, or look for a stuck authcli process',
         });
       }
-      await pause(betweenTriesMs, undefined, { signal });
+      await pause(betweenTriesMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
     return await work();
   } finally {

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
-import { renameSync, rmSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { prepareFile, removeIfThere, writeFileAtomically, type PendingFile } from '../atomic-file.js';
+import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
-import { makeOwnFolder, storeTrouble } from './own-file.js';
+import { makeOwnFolder, readOwnFile, storeTrouble } from './own-file.js';
 import { openRecord, sealRecord } from './seal.js';
 import type { KeyReference, SealingKey } from './session-record.js';
 import {
@@ -17,6 +17,19 @@ import {
   type StoredSession,
 } from './session-store.js';
 import type { Session, SessionOwner } from './session.js';
+
+/** An Entra ID token set has about 5 kB, and 20 kB happens; base64 and the summary come on top. */
+const roomForSession = 64 * 1024;
+const orphanedAfterMs = 10 * 60_000;
+
+export interface PendingRefresh {
+  /** When a refresh was begun of which nobody knows how it ended; undefined when there is none. */
+  readonly interruptedAt: string | undefined;
+  /** Durable when this returns. */
+  readonly commit: (next: Session) => void;
+  /** Ambiguous: the provider may have acted on the request. */
+  readonly abandon: (isAmbiguous: boolean) => void;
+}
 
 /** Changes what a SessionStore reads. */
 export class SessionWriter {
@@ -30,19 +43,47 @@ export class SessionWriter {
 
   /** Nobody else refreshes, replaces or removes this session while `work` runs; it is given what lies there now. */
   exclusively<T>(fileName: string, work: (latest: StoredSession | undefined) => Promise<T>): Promise<T> {
-    const { ownership, signal } = this.#surroundings;
-    return withLock(`${this.#store.path(fileName)}.lock`, ownership, signal, () =>
-      work(this.#reload(fileName)),
-    );
+    return this.#underLock(`${fileName}.lock`, () => work(this.reload(fileName)));
   }
 
-  /** Writes `next` under the same key, durably; it takes the session's place when it is committed. */
-  prepareReplacement({ fileName, key }: OpenSession, next: Session): PendingFile {
-    return this.#prepare(fileName, next, key);
+  /** Of those who want the session refreshed, one at a time asks for it; it is given what lies there now. */
+  inTurn<T>(fileName: string, work: (latest: StoredSession | undefined) => Promise<T>): Promise<T> {
+    return this.#underLock(`${fileName}.queue`, () => work(this.reload(fileName)));
+  }
+
+  /**
+   * Proves that a new version of the session can be kept, and notes that one has been asked for: from here to the commit the
+   * provider may already have burned the refresh token that lies here.
+   */
+  beginRefresh({ fileName, key }: OpenSession, now: Date): PendingRefresh {
+    this.#sweep(now);
+    const journal = this.#store.path(`${fileName}.refreshing`);
+    const interruptedAt = readOwnFile(journal, this.#surroundings.ownership)?.trim() || undefined;
+    const reserved = this.#writing(this.#store.path(fileName), (path) => reserveFile(path, roomForSession));
+    try {
+      this.#writing(journal, (path) => writeFileAtomically(path, `${now.toISOString()}\n`));
+    } catch (error) {
+      reserved.discard();
+      throw error;
+    }
+    return {
+      interruptedAt,
+      commit: (next) => {
+        this.#writing(this.#store.path(fileName), () => reserved.commit(sealRecord(next, key, fileName)));
+        removeIfThere(journal);
+      },
+      abandon: (isAmbiguous) => {
+        reserved.discard();
+        if (!isAmbiguous) removeIfThere(journal);
+      },
+    };
   }
 
   /** Proves, before anything is asked of the person, that a session can be kept: the key is there and the folder takes a file. */
-  async prepareForLogin(owner: SessionOwner, store: StoreName): Promise<(session: Session) => StoredSession> {
+  async prepareForLogin(
+    owner: SessionOwner,
+    store: StoreName,
+  ): Promise<(session: Session) => Promise<StoredSession>> {
     makeOwnFolder(this.#surroundings.folder, this.#surroundings.ownership);
     makeOwnFolder(this.#store.folder, this.#surroundings.ownership);
     this.#assertReplaceable(owner);
@@ -51,33 +92,59 @@ export class SessionWriter {
     for (const { fileName, record } of this.#store.list().sessions) {
       if (hasLostItsKey(record.key, key.reference)) this.#setAside(fileName);
     }
-    return (session) => {
-      const fileName = sessionFileName(session);
+    return (session) => this.#keep(session, key);
+  }
+
+  /** A refresh that is under way ends first: its result must not replace the newer sign-in. */
+  #keep(session: Session, key: SealingKey): Promise<StoredSession> {
+    const fileName = sessionFileName(session);
+    return this.#underLock(`${fileName}.lock`, async () => {
       if (!this.#canBeReplaced(fileName, key)) this.#setAside(fileName);
-      this.#prepare(fileName, session, key).commit();
+      this.#write(fileName, session, key);
       this.#writing(this.#store.pointerPath(session), (path) => writeFileAtomically(path, `${fileName}\n`));
-      const saved = this.#reload(fileName);
+      removeIfThere(this.#store.path(`${fileName}.refreshing`));
+      const saved = this.reload(fileName);
       if (saved === undefined) throw damagedRecord(this.#store.path(fileName));
       return saved;
-    };
+    });
+  }
+
+  /** Before anything is revoked: a session that cannot be removed would stay behind with tokens that are worth nothing. */
+  assertRemovable(): void {
+    this.#writing(this.#store.folder, (folder) => reserveFile(join(folder, 'probe'), 0).discard());
   }
 
   remove({ fileName, summary }: StoredSession): void {
     this.#writing(this.#store.path(fileName), (path) => rmSync(path, { force: true }));
+    removeIfThere(this.#store.path(`${fileName}.refreshing`));
     if (this.#store.list(summary).sessions.length === 0) removeIfThere(this.#store.pointerPath(summary));
   }
 
-  #reload(fileName: string): StoredSession | undefined {
+  reload(fileName: string): StoredSession | undefined {
     const found = this.#store.load(fileName);
     if (found?.kind === 'unreadable') throw found.trouble;
     return found;
   }
 
-  #prepare(fileName: string, session: Session, key: SealingKey): PendingFile {
-    return this.#writing(this.#store.path(fileName), (path) => {
-      const { commit, discard } = prepareFile(path, sealRecord(session, key, fileName));
-      return { commit: () => this.#writing(path, commit), discard };
-    });
+  #underLock<T>(lockName: string, work: () => Promise<T>): Promise<T> {
+    const { ownership, signal } = this.#surroundings;
+    return withLock(this.#store.path(lockName), ownership, signal, work);
+  }
+
+  #write(fileName: string, session: Session, key: SealingKey): void {
+    this.#writing(this.#store.path(fileName), (path) =>
+      writeFileAtomically(path, sealRecord(session, key, fileName)),
+    );
+  }
+
+  /** What a killed process left half-written. A write takes milliseconds: what is older than some minutes is nobody's. */
+  #sweep(now: Date): void {
+    for (const name of readdirSync(this.#store.folder)) {
+      if (!name.endsWith('.tmp')) continue;
+      const path = this.#store.path(name);
+      const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+      if (now.getTime() - modified > orphanedAfterMs) removeIfThere(path);
+    }
   }
 
   /** Never deletes: what cannot be opened today may be opened by a key that comes back. */
@@ -104,7 +171,7 @@ export class SessionWriter {
 
   #assertWritable(): void {
     this.#writing(this.#store.folder, (folder) =>
-      prepareFile(join(folder, 'probe'), ' '.repeat(16_384)).discard(),
+      reserveFile(join(folder, 'probe'), roomForSession).discard(),
     );
   }
 

@@ -11,6 +11,7 @@ import { onTestFinished } from 'vitest';
 
 import { main } from '../../src/main.js';
 import { findFolders } from '../../src/platform/folders.js';
+import { askRefreshHelper } from '../../src/platform/refresh-helper-process.js';
 import { secretService } from '../../src/store/secret-service.js';
 import type { World } from '../../src/world.js';
 
@@ -77,6 +78,7 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
     uid: getuid?.(),
     openBrowser: async () => ({ kind: 'not_launched', reason: 'this test has no browser' }),
     keychain: async () => secretService(env),
+    askRefreshHelper: askRefreshHelper(env, execPath),
     interruption: () => new AbortController().signal,
     interrupt: () => {},
   };

@@ -1,0 +1,92 @@
+import { AuthError, type ErrorCode } from '../errors.js';
+import { openRecord } from '../store/seal.js';
+import { SessionStore, type OpenSession } from '../store/session-store.js';
+import { SessionWriter } from '../store/session-writer.js';
+import { isUsable } from './acquired-token.js';
+import { refreshUnderLock } from './refresh-under-lock.js';
+import { sessionOver } from './session-over.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+/** What the helper is told, through its standard input only. The key opens this one session's store. */
+export interface RefreshRequest {
+  readonly folder: string;
+  readonly fileName: string;
+  readonly key: string;
+  readonly kind: 'access' | 'id';
+  readonly minTtlMs: number;
+  readonly forceRefresh: boolean;
+  /** ISO 8601: a token that is newer than this needs no request. */
+  readonly askedAt: string;
+}
+
+/** What the helper says: never a token, which is read from the store by whoever has the key. */
+export type RefreshReply =
+  | { readonly kind: 'done'; readonly traces: readonly string[] }
+  | {
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly hint: string | null;
+      readonly traces: readonly string[];
+    };
+
+/** Hands a request to a detached process and brings its reply; rejects when it ends without one. */
+export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) => Promise<RefreshReply>;
+
+/**
+ * The detached process's work: it owns the lock, the request and the durable write, so that nothing that happens to whoever
+ * asked for it can come between the provider's rotation and ours.
+ */
+export async function serveRefresh(
+  request: RefreshRequest,
+  world: Pick<ClientSurroundings, 'ownership' | 'now' | 'signal'>,
+): Promise<RefreshReply> {
+  const traces: string[] = [];
+  try {
+    await refreshOnce(request, {
+      ...unavailable,
+      ...world,
+      folder: request.folder,
+      trace: (line) => traces.push(line),
+    });
+    return { kind: 'done', traces };
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    return { kind: 'failed', code: error.code, message: error.message, hint: error.hint ?? null, traces };
+  }
+}
+
+async function refreshOnce(request: RefreshRequest, surroundings: ClientSurroundings): Promise<void> {
+  const store = new SessionStore(surroundings);
+  const writer = new SessionWriter(store);
+  await writer.exclusively(request.fileName, async (found) => {
+    if (found === undefined || found.summary.ended !== null)
+      throw sessionOver(found?.summary.provider ?? 'the provider', 'it was ended meanwhile');
+    const bytes = Buffer.from(request.key, 'base64');
+    const opened = openRecord(found.record, bytes, request.fileName);
+    if (opened.kind !== 'opened')
+      throw new AuthError('store', 'the session changed while its refresh was being started');
+    const { session } = opened;
+    const isNew = session.accessToken.obtainedAt > request.askedAt;
+    if (isNew || (!request.forceRefresh && isUsable(session, request, surroundings.now()))) return;
+    const open: OpenSession = {
+      fileName: request.fileName,
+      session,
+      key: { reference: found.record.key, bytes },
+    };
+    await refreshUnderLock(open, writer, surroundings);
+  });
+}
+
+/** The helper has no keychain, no browser and nobody to ask. */
+const unavailable: Pick<
+  ClientSurroundings,
+  'keychain' | 'patience' | 'passphrase' | 'openBrowser' | 'askRefreshHelper' | 'conceal'
+> = {
+  keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
+  patience: { timeoutMs: 0, mayPrompt: false },
+  passphrase: { open: async () => undefined, choose: async () => undefined },
+  openBrowser: async () => ({ kind: 'not_launched', reason: 'the refresh helper opens no browser' }),
+  askRefreshHelper: () => Promise.reject(new Error('the refresh helper needs no helper')),
+  conceal: () => {},
+};

@@ -1,0 +1,73 @@
+import { refresh, type RefreshAnswer } from '../oauth/refresh.js';
+import type { TokenSet } from '../oauth/token-set.js';
+import { isAmbiguous } from '../oauth/wire.js';
+import type { OpenSession } from '../store/session-store.js';
+import type { SessionWriter } from '../store/session-writer.js';
+import type { Session } from '../store/session.js';
+import { serverMetadata } from './server-metadata.js';
+import { notRefreshable, sessionOver } from './session-over.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+/** Asks the provider and makes its answer durable; the caller holds the session's lock. */
+export async function refreshUnderLock(
+  open: OpenSession,
+  writer: SessionWriter,
+  surroundings: ClientSurroundings,
+): Promise<void> {
+  const { session } = open;
+  if (session.refreshToken === null) throw notRefreshable(session);
+  surroundings.conceal(session.refreshToken);
+  const metadata = await serverMetadata(session.issuer, surroundings);
+  const client = { metadata, clientId: session.clientId };
+  const grant = { refreshToken: session.refreshToken, sub: session.account.sub };
+  const pending = writer.beginRefresh(open, surroundings.now());
+  let answer: RefreshAnswer;
+  try {
+    answer = await retryingOnce(() => refresh(client, grant, surroundings));
+  } catch (error) {
+    pending.abandon(isAmbiguous(error));
+    throw error;
+  }
+  if (answer.kind === 'refreshed') {
+    pending.commit(refreshed(session, answer.tokenSet, surroundings.now()));
+    return;
+  }
+  const at = surroundings.now().toISOString();
+  const reason = describeEnd(answer.reason, pending.interruptedAt);
+  pending.commit({ ...session, refreshToken: null, refreshable: false, ended: { at, reason } });
+  throw sessionOver(session.provider, reason);
+}
+
+/**
+ * A request whose answer was lost may have been acted on. Providers with a grace period answer the old refresh token once
+ * more, and those that did not act do so anyway; with the others nothing is lost that was not lost already.
+ */
+async function retryingOnce(request: () => Promise<RefreshAnswer>): Promise<RefreshAnswer> {
+  try {
+    return await request();
+  } catch (error) {
+    if (!isAmbiguous(error)) throw error;
+    const answer = await request();
+    if (answer.kind === 'refreshed') return answer;
+    const reason = `the answer to a refresh was lost on the way, and now ${answer.reason}`;
+    return { kind: 'ended', reason };
+  }
+}
+
+function describeEnd(reason: string, interruptedAt: string | undefined): string {
+  if (interruptedAt === undefined) return reason;
+  return `a refresh at ${interruptedAt} was interrupted before its answer could be stored, and now ${reason}`;
+}
+
+function refreshed(session: Session, tokenSet: TokenSet, now: Date): Session {
+  const { accessToken, tokenType, expiresAt, refreshToken, idToken, scope } = tokenSet;
+  return {
+    ...session,
+    expiresAt,
+    scope: scope ?? session.scope,
+    accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt: now.toISOString() },
+    // RFC 6749 6: no new refresh token means that the old one goes on.
+    refreshToken: refreshToken ?? session.refreshToken,
+    idToken: idToken ?? session.idToken,
+  };
+}

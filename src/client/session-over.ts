@@ -1,0 +1,19 @@
+import { AuthError } from '../errors.js';
+import type { SessionSummary } from '../store/session.js';
+
+/** Only a new sign-in helps. */
+export function sessionOver(provider: string, why: string): AuthError {
+  return new AuthError('login_required', `the session at ${provider} is over: ${why}`, {
+    hint: `authcli login -p ${provider}`,
+  });
+}
+
+export function notRefreshable({ provider, scope }: SessionSummary): AuthError {
+  return new AuthError(
+    'login_required',
+    `the token of ${provider} has expired, and there is no refresh token`,
+    {
+      hint: `authcli login -p ${provider} --scope "${scope ?? 'openid'} offline_access" --prompt consent`,
+    },
+  );
+}
