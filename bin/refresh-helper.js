@@ -7,7 +7,9 @@ var longestLifeMs = 30000;
 
 // Whoever started us may be gone before we are done: its broken pipe is no reason to stop.
 process.stdout.on('error', function () {});
-setTimeout(process.exit, longestLifeMs, 1).unref();
+setTimeout(function () {
+  process.exit(1);
+}, longestLifeMs).unref();
 program.serveRefreshRequest(process.stdin, program.systemWorld()).then(
   function (reply) {
     process.stdout.write(reply, function () {
