@@ -37,6 +37,7 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
     signal: options.signal ?? new AbortController().signal,
+    waiting: () => {},
     trace: () => {},
     conceal: () => {},
   });

@@ -200,3 +200,29 @@ describe.skipIf(!requirement('dbus-daemon', isOnPath('dbus-daemon')))(
     });
   },
 );
+
+test.skipIf(!requirement('gnome-keyring', keyringInstalled()))(
+  'store migrate moves every session, there and back, without a sign-in; store status says where they are',
+  async () => {
+    const { acme, machine } = await signedIn();
+    await login(machine, '--browser', `${agent} --as john@acme.test`);
+    const requests = acme.requests.length;
+    expect(await machine.spawn(['store', 'migrate', 'file'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: '✓ 2 sessions moved; all are in sealed files now.\n',
+    });
+    expect(await machine.spawn(['token'])).toEqual(success);
+    const status = await machine.spawn(['store', 'status', '--json']);
+    expect(JSON.parse(status.stdout)).toEqual({
+      folder: join(machine.folder, 'state'),
+      chosen: 'file',
+      keychain: { usable: true, reason: null },
+      sessions: { keychain: 0, file: 2, damaged: 0 },
+    });
+    expect(await machine.spawn(['store', 'migrate', 'keychain'])).toMatchObject({ exitCode: 0 });
+    expect(await machine.spawn(['token', '-a', 'jane'])).toEqual(success);
+    expect(acme.requests).toHaveLength(requests);
+    expect(await machine.spawn(['token', '--force-refresh'])).toEqual(success);
+  },
+);

@@ -31,7 +31,7 @@ export class AuthClient {
    */
   async acquireTokenSilent(provider: Provider, request: SilentRequest): Promise<AcquiredToken> {
     const stored = this.#find(provider, request);
-    if (stored === undefined) throw this.#notSignedIn(provider, request.account);
+    if (stored === undefined) throw this.notSignedIn(provider, request.account);
     assertNotEnded(stored);
     const { session } = await this.#store.open(stored);
     if (!request.forceRefresh && isUsable(session, request, this.#surroundings.now())) {
@@ -64,6 +64,18 @@ export class AuthClient {
     return this.#store.loadAll(summary)[0]?.fileName === fileName;
   }
 
+  /** Makes this account the provider's current one. */
+  async makeCurrent(stored: StoredSession): Promise<void> {
+    const { SessionWriter } = await import('../store/session-writer.js');
+    new SessionWriter(this.#store).makeCurrent(stored);
+  }
+
+  /** Moves every session into `store`, without a sign-in; returns those that were elsewhere. */
+  async migrate(store: StoreName): Promise<readonly StoredSession[]> {
+    const { SessionWriter } = await import('../store/session-writer.js');
+    return new SessionWriter(this.#store).migrate(store);
+  }
+
   /** Revokes what the provider lets us revoke, then forgets; a revocation that fails does not keep the session. */
   async signOut(stored: StoredSession, request: SignOutRequest): Promise<SignedOut> {
     const { signOut } = await import('./sign-out.js');
@@ -75,7 +87,8 @@ export class AuthClient {
     return store === undefined || found?.store === store ? found : undefined;
   }
 
-  #notSignedIn({ name, issuer, clientId }: Provider, account: string | undefined): AuthError {
+  /** What to say of somebody whose session is not there, with those that are. */
+  notSignedIn({ name, issuer, clientId }: Provider, account: string | undefined): AuthError {
     const login = `authcli login -p ${name}`;
     const { sessions } = this.#store.list({ provider: name, issuer, clientId });
     if (account === undefined || sessions.length === 0) {

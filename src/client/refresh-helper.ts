@@ -81,7 +81,7 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
 /** The helper has no keychain, no browser and nobody to ask. */
 const unavailable: Pick<
   ClientSurroundings,
-  'keychain' | 'patience' | 'passphrase' | 'openBrowser' | 'askRefreshHelper' | 'conceal'
+  'keychain' | 'waiting' | 'patience' | 'passphrase' | 'openBrowser' | 'askRefreshHelper' | 'conceal'
 > = {
   keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
   patience: { timeoutMs: 0, mayPrompt: false },
@@ -89,4 +89,5 @@ const unavailable: Pick<
   openBrowser: async () => ({ kind: 'not_launched', reason: 'the refresh helper opens no browser' }),
   askRefreshHelper: () => Promise.reject(new Error('the refresh helper needs no helper')),
   conceal: () => {},
+  waiting: () => {},
 };

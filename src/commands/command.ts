@@ -87,6 +87,7 @@ export function clientSurroundings(
     openBrowser: world.openBrowser,
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
+    waiting: (what) => terminal.isInteractive && terminal.notice(what),
     trace: terminal.trace,
     conceal: terminal.conceal,
   };

@@ -10,17 +10,18 @@ import {
   type Provider,
 } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
-import type { PassphraseSource, StoreName } from '../store/key-source.js';
+import type { StoreName } from '../store/key-source.js';
+import type { StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
 import {
   clientSurroundings,
   configuration,
   configurationFile,
-  passphraseFromEnvironment,
   type Command,
   type Context,
 } from './command.js';
 import type { OptionTable, OptionValues } from './options.js';
+import { passphraseSource } from './passphrase.js';
 
 /** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
 const reservedParameters: ReadonlySet<string> = new Set([
@@ -63,6 +64,7 @@ export const loginOptions = {
   },
   browser: { value: 'CMD', summary: "a browser's name, a program, or none (default: the system's browser)" },
   noBrowser: { twin: true, summary: 'only print the address' },
+  ifNeeded: { summary: 'only when there is no session that can give a token' },
   passphrase: { summary: 'with --store file: seal with a passphrase, asked for here' },
 } as const satisfies OptionTable;
 
@@ -77,12 +79,35 @@ export const login: Command<typeof loginOptions> = {
 
   async run(options, context) {
     const { provider, isNew } = await chooseProvider(options, context);
+    if (options.ifNeeded) {
+      const alive = await findAlive(provider, context);
+      if (alive !== undefined) return report(alive, context);
+    }
     const scope = options.scope && scopeOf(options.scope);
     const signedIn = await signInAs({ ...provider, ...(isNew && scope && { scope }) }, context, options);
     if (isNew) await saveProvider(provider, signedIn.requestedScope, context);
-    report(signedIn, context);
+    report(signedIn.stored, context);
   },
 };
+
+/** A session that still gives a token, if need be by a refresh; undefined where only a person can help. */
+async function findAlive(provider: Provider, context: Context): Promise<StoredSession | undefined> {
+  const { account, store } = context.globals;
+  const client = new AuthClient(clientSurroundings(context, { timeoutMs: fiveMinutes }));
+  try {
+    await client.acquireTokenSilent(provider, {
+      account,
+      store,
+      kind: 'access',
+      minTtlMs: 60_000,
+      forceRefresh: false,
+    });
+    return client.findSession(provider, { account, store });
+  } catch (error) {
+    if (error instanceof AuthError && error.code === 'login_required') return undefined;
+    throw error;
+  }
+}
 
 /** The sign-in itself, also for `token --login`. */
 export async function signInAs(
@@ -94,7 +119,7 @@ export async function signInAs(
   const chosenStore = globals.store ?? (await configuration(context)).store;
   const surroundings = clientSurroundings(context, {
     timeoutMs: fiveMinutes,
-    passphrase: await passphraseSource(options, context),
+    passphrase: passphraseSource(options, context),
   });
   const { showSignIn } = await import('../terminal/sign-in-screen.js');
   const screen = showSignIn(provider.name, surroundings.deadline, world, terminal);
@@ -189,7 +214,7 @@ function warnOfGaps({ stored, requestedScope }: SignedIn, { terminal }: Context)
     terminal.warn(`granted without having been asked for: ${extra.join(' ')}`);
 }
 
-function report({ stored }: SignedIn, { world, terminal, globals }: Context): void {
+function report(stored: StoredSession, { world, terminal, globals }: Context): void {
   const { provider, issuer, account, scope, expiresAt, refreshable } = stored.summary;
   if (globals.json) {
     const answer = { provider, issuer, account, scope, expiresAt, refreshable, store: stored.store };
@@ -201,38 +226,6 @@ function report({ stored }: SignedIn, { world, terminal, globals }: Context): vo
     text: '✓',
     style: 'green',
   });
-}
-
-async function passphraseSource(
-  options: LoginOptions,
-  { world, terminal, globals }: Context,
-): Promise<PassphraseSource> {
-  const fromEnvironment = passphraseFromEnvironment(world, terminal);
-  const canAsk = terminal.isInteractive && world.stdin.isTTY === true && !globals.noInput;
-  const ask = async (question: string) => {
-    const { askSecret } = await import('../terminal/prompt.js');
-    const passphrase = await askSecret(question, world);
-    if (passphrase) terminal.conceal(passphrase);
-    return passphrase || undefined;
-  };
-  return {
-    open: async () =>
-      (await fromEnvironment.open()) ?? (canAsk ? ask('Passphrase of the sealed sessions: ') : undefined),
-    async choose() {
-      const given = await fromEnvironment.choose();
-      if (given !== undefined || !options.passphrase) return given;
-      const hint = 'set AUTHCLI_STORE_PASSPHRASE, or run it in a terminal';
-      if (!canAsk) throw new AuthError('usage', '--passphrase needs a terminal to ask in', { hint });
-      const first = await ask('New passphrase for the sealed sessions: ');
-      if (first === undefined)
-        throw new AuthError('usage', 'the passphrase is empty', {
-          hint: 'leave out --passphrase to use a key file',
-        });
-      if (first !== (await ask('The same again: ')))
-        throw new AuthError('usage', 'the two passphrases differ', { hint: 'authcli login' });
-      return first;
-    },
-  };
 }
 
 export function scopeOf(texts: readonly string[]): string {

@@ -9,6 +9,8 @@ import { logout } from './logout.js';
 import { flagOf, type OptionTable, type RawOptions } from './options.js';
 import { providerAdd, providerList, providerRemove, providerShow } from './provider.js';
 import { status } from './status.js';
+import { storeMigrate, storeStatus } from './store.js';
+import { switchCommand } from './switch.js';
 import { token } from './token.js';
 
 const commands: readonly Command[] = [
@@ -16,10 +18,13 @@ const commands: readonly Command[] = [
   token,
   logout,
   status,
+  switchCommand,
   providerList,
   providerShow,
   providerAdd,
   providerRemove,
+  storeStatus,
+  storeMigrate,
 ];
 
 /** The command tree; undefined when help or the version was asked for and has been printed. */
@@ -73,10 +78,15 @@ function register(program: Program, command: Command, found: (invocation: Invoca
   });
 }
 
+const groups: Readonly<Record<string, string>> = {
+  provider: 'the configured providers: list, show, add, remove',
+  store: 'where sessions are kept: status, migrate',
+};
+
 function child(parent: Program, name: string): Program {
   return (
     parent.commands.find((command) => command.name() === name) ??
-    parent.command(name).description(`${name}s: list, show, add, remove`)
+    parent.command(name).description(groups[name] ?? '')
   );
 }
 

@@ -119,9 +119,6 @@ function inFile(bytes: Buffer): SealingKey {
 }
 
 /** Two first logins at once must not each make a key. */
-function underStoreLock<T>(
-  { folder, ownership, signal }: KeySurroundings,
-  work: () => Promise<T>,
-): Promise<T> {
-  return withLock(join(folder, 'store.lock'), ownership, signal, work);
+function underStoreLock<T>(surroundings: KeySurroundings, work: () => Promise<T>): Promise<T> {
+  return withLock(join(surroundings.folder, 'store.lock'), surroundings, work);
 }

@@ -15,6 +15,8 @@ export interface KeySurroundings extends StoreFolder {
   readonly patience: Patience;
   readonly passphrase: PassphraseSource;
   readonly signal: AbortSignal;
+  /** Told to a person who is kept waiting. */
+  readonly waiting: (what: string) => void;
 }
 
 export interface PassphraseSource {

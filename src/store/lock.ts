@@ -2,10 +2,14 @@ import { closeSync, openSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { AuthError } from '../errors.js';
-import { storeTrouble, type Ownership } from './own-file.js';
+import type { KeySurroundings } from './key-source.js';
+import { storeTrouble } from './own-file.js';
 
 const longestWaitMs = 30_000;
 const betweenTriesMs = 25;
+const patientMs = 2_000;
+
+type LockSurroundings = Pick<KeySurroundings, 'ownership' | 'signal' | 'waiting'>;
 
 /**
  * Runs `work` while no other process does so under the same path. The kernel holds the lock (OFD lock, flock, LockFileEx),
@@ -13,8 +17,7 @@ const betweenTriesMs = 25;
  */
 export async function withLock<T>(
   path: string,
-  ownership: Ownership,
-  signal: AbortSignal,
+  { ownership, signal, waiting }: LockSurroundings,
   work: () => Promise<T>,
 ): Promise<T> {
   const tryLock = await loadTryLock();
@@ -29,9 +32,14 @@ export async function withLock<T>(
     throw storeTrouble('write', path, error);
   }
   try {
-    const deadline = Date.now() + longestWaitMs;
+    const begun = Date.now();
+    let isTold = false;
     while (!tryLock(descriptor)) {
-      if (Date.now() > deadline) {
+      if (!isTold && Date.now() - begun > patientMs) {
+        isTold = true;
+        waiting('Waiting for another authcli that is working on this session (30 s at most).');
+      }
+      if (Date.now() - begun > longestWaitMs) {
         throw new AuthError('timeout', 'another authcli has been working on this session for 30 seconds', {
           hint: 'run the same command again, or look for a stuck authcli process',
         });

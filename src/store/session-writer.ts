@@ -101,12 +101,31 @@ export class SessionWriter {
     return this.#underLock(`${fileName}.lock`, async () => {
       if (!this.#canBeReplaced(fileName, key)) this.#setAside(fileName);
       this.#write(fileName, session, key);
-      this.#writing(this.#store.pointerPath(session), (path) => writeFileAtomically(path, `${fileName}\n`));
       removeIfThere(this.#store.path(`${fileName}.refreshing`));
       const saved = this.reload(fileName);
       if (saved === undefined) throw damagedRecord(this.#store.path(fileName));
+      this.makeCurrent(saved);
       return saved;
     });
+  }
+
+  makeCurrent({ fileName, summary }: StoredSession): void {
+    this.#writing(this.#store.pointerPath(summary), (path) => writeFileAtomically(path, `${fileName}\n`));
+  }
+
+  /** Seals every session with the key of `store`. One at a time: whatever stops it, each lies in one store or the other. */
+  async migrate(store: StoreName): Promise<readonly StoredSession[]> {
+    const key = await fetchOrMakeKey(store, this.#surroundings);
+    const moved: StoredSession[] = [];
+    for (const { fileName } of this.#store.list().sessions.filter((stored) => stored.store !== store)) {
+      await this.exclusively(fileName, async (latest) => {
+        if (latest === undefined) return;
+        const { session } = await this.#store.open(latest);
+        this.#write(fileName, session, key);
+        moved.push(latest);
+      });
+    }
+    return moved;
   }
 
   /** Before anything is revoked: a session that cannot be removed would stay behind with tokens that are worth nothing. */
@@ -127,8 +146,7 @@ export class SessionWriter {
   }
 
   #underLock<T>(lockName: string, work: () => Promise<T>): Promise<T> {
-    const { ownership, signal } = this.#surroundings;
-    return withLock(this.#store.path(lockName), ownership, signal, work);
+    return withLock(this.#store.path(lockName), this.#surroundings, work);
   }
 
   #write(fileName: string, session: Session, key: SealingKey): void {

@@ -1,11 +1,9 @@
 /** Numbers from 0 to 1 that are the same for the same seed, so that a failure can be had again (mulberry32). */
 export function randomNumbers(seed: string): () => number {
-  let state = [...seed].reduce(
-    (sum, character) => Math.imul(sum, 31) + (character.codePointAt(0) ?? 0),
-    0x9e3779b9,
-  );
+  let state = 0x9e3779b9;
+  for (const byte of Buffer.from(seed)) state = Math.imul(state, 31) + byte;
   return () => {
-    state = (state + 0x6d2b79f5) | 0;
+    state = Math.trunc(state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;

@@ -1,0 +1,36 @@
+import { AuthError } from '../errors.js';
+import type { PassphraseSource } from '../store/key-source.js';
+import { passphraseFromEnvironment, type Context } from './command.js';
+
+/** Asks where somebody can answer: what opens the sealed sessions, and, with `--passphrase`, what will seal them. */
+export function passphraseSource(
+  options: { readonly passphrase?: boolean | undefined },
+  { world, terminal, globals }: Context,
+): PassphraseSource {
+  const fromEnvironment = passphraseFromEnvironment(world, terminal);
+  const canAsk = terminal.isInteractive && world.stdin.isTTY === true && !globals.noInput;
+  const ask = async (question: string) => {
+    const { askSecret } = await import('../terminal/prompt.js');
+    const passphrase = await askSecret(question, world);
+    if (passphrase) terminal.conceal(passphrase);
+    return passphrase || undefined;
+  };
+  return {
+    open: async () =>
+      (await fromEnvironment.open()) ?? (canAsk ? ask('Passphrase of the sealed sessions: ') : undefined),
+    async choose() {
+      const given = await fromEnvironment.choose();
+      if (given !== undefined || !options.passphrase) return given;
+      const hint = 'set AUTHCLI_STORE_PASSPHRASE, or run it in a terminal';
+      if (!canAsk) throw new AuthError('usage', '--passphrase needs a terminal to ask in', { hint });
+      const first = await ask('New passphrase for the sealed sessions: ');
+      if (first === undefined)
+        throw new AuthError('usage', 'the passphrase is empty', {
+          hint: 'leave out --passphrase to use a key file',
+        });
+      if (first !== (await ask('The same again: ')))
+        throw new AuthError('usage', 'the two passphrases differ', { hint: 'authcli login' });
+      return first;
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import { AuthClient } from '../client/auth-client.js';
+import { AuthError } from '../errors.js';
+import { changeConfiguration } from '../providers/configuration.js';
+import { resolveProvider } from '../providers/resolve-provider.js';
+import { accountLabel } from '../store/session.js';
+import { clientSurroundings, configuration, configurationFile, type Command } from './command.js';
+
+export const switchCommand: Command = {
+  name: 'switch',
+  summary: 'choose the default provider (-p), or the current account of a provider (-a)',
+  options: {},
+
+  async run(_options, context) {
+    const { terminal, globals } = context;
+    const { provider: named, account, store } = globals;
+    if (named === undefined && account === undefined) {
+      throw new AuthError('usage', 'switch to what?', {
+        hint: 'authcli switch -p NAME, or authcli switch -p NAME -a WHO',
+      });
+    }
+    const provider = resolveProvider(await configuration(context), named);
+    if (account === undefined) {
+      await changeConfiguration(configurationFile(context), ['defaultProvider'], provider.name);
+      terminal.notice(`${provider.name} is the default provider now.`, { text: '✓', style: 'green' });
+      return;
+    }
+    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const found = client.findSession(provider, { account, store });
+    if (found === undefined) throw client.notSignedIn(provider, account);
+    await client.makeCurrent(found);
+    terminal.notice(
+      `${accountLabel(found.summary.account)} is the current account of ${provider.name} now.`,
+      {
+        text: '✓',
+        style: 'green',
+      },
+    );
+  },
+};
