@@ -13,8 +13,10 @@ if (!isSupported) {
 } else {
   var program = require('../dist/cli/start.cjs');
   var world = program.systemWorld();
-  // The world has it; nothing that we start inherits it.
-  delete process.env.AUTHCLI_STORE_PASSPHRASE;
+  // The world has them; nothing that we start inherits one.
+  Object.keys(process.env).forEach(function (name) {
+    if (name.indexOf('AUTHCLI_') === 0) delete process.env[name];
+  });
   process.on('uncaughtException', fail);
   program.main(process.argv.slice(2), world).then(end);
 }

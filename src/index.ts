@@ -1,4 +1,5 @@
 import { AuthClient } from './client/auth-client.js';
+import { Redactor } from './redactor.js';
 import { systemWorld } from './world.js';
 
 export type { AcquiredToken, SilentRequest } from './client/acquired-token.js';
@@ -25,6 +26,7 @@ export interface AuthClientOptions {
 /** A client on this machine's keychain, browser and network. */
 export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
   const world = systemWorld();
+  const redactor = new Redactor();
   const mayPrompt = options.mayPrompt ?? false;
   const passphrase = async () => options.passphrase;
   return new AuthClient({
@@ -32,13 +34,14 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     ownership: { uid: world.uid, warn: options.onWarning ?? (() => {}) },
     keychain: world.keychain,
     patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 5_000, mayPrompt },
-    passphrase: { open: passphrase, choose: passphrase },
+    passphrase: { isRequested: false, open: passphrase, choose: passphrase },
     openBrowser: world.openBrowser,
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
     signal: options.signal ?? new AbortController().signal,
     waiting: () => {},
     trace: () => {},
-    conceal: () => {},
+    conceal: redactor.conceal,
+    redact: redactor.redact,
   });
 }

@@ -46,7 +46,7 @@ export async function serveRefreshRequest(input: AsyncIterable<unknown>, world: 
 /** `authcli token` stands in prompts and loops: its plain forms need no command tree. All else, and all that is wrong, goes there. */
 function parsePlainToken(argv: readonly string[]): Invocation | undefined {
   if (!argv.includes('token')) return undefined;
-  const raw = parsePlainly(argv, 'token', { ...globalOptions, ...token.options });
+  const raw = parsePlainly(argv, 'token', globalOptions, token.options);
   return raw && { command: token, raw, argument: '' };
 }
 

@@ -55,9 +55,14 @@ export function systemWorld(): World {
       const { absoluteSearchPath } = await import('./platform/program-search.js');
       const { systemBrowser } = await import('./platform/browser.js');
       // The system's opener looks browsers up by itself: none may come out of the folder that we happen to stand in.
+      const { PATH } = process.env;
       const path = absoluteSearchPath(env);
-      if (path !== undefined) process.env['PATH'] = path;
-      return systemBrowser({ env, cwd: process.cwd(), platform })(url, command);
+      try {
+        if (path !== undefined) process.env['PATH'] = path;
+        return await systemBrowser({ env, cwd: process.cwd(), platform })(url, command);
+      } finally {
+        if (PATH !== undefined) process.env['PATH'] = PATH;
+      }
     },
     async askRefreshHelper(request, signal) {
       const { askRefreshHelper } = await import('./platform/refresh-helper-process.js');
@@ -66,7 +71,7 @@ export function systemWorld(): World {
     async keychain() {
       if (platform === 'darwin' || platform === 'win32') {
         const { nativeKeychain } = await import('./store/native-keychain.js');
-        return nativeKeychain();
+        return nativeKeychain(process.execPath);
       }
       return secretService(env);
     },

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
@@ -99,7 +99,12 @@ test('a provider that somebody is signed in to is not removed', async () => {
 test('a name whose issuer was changed finds no session: tokens belong to where they were issued', async () => {
   const { machine, acme } = await newcomer();
   await machine.run(['login', '-q'], browserOf(approves));
-  await machine.run(['provider', 'add', 'acme', ...work, '--force']);
+  expect(await machine.run(['provider', 'add', 'acme', ...work, '--force'])).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('hint: authcli logout --all -p acme\n'),
+  });
+  const file = join(machine.folder, 'config', 'config.json');
+  writeFileSync(file, readFileSync(file, 'utf8').replace(acme.issuer, 'https://evil.test'));
   const requests = acme.requests.length;
   expect(await machine.run(['token'])).toEqual({
     exitCode: 4,
@@ -107,4 +112,6 @@ test('a name whose issuer was changed finds no session: tokens belong to where t
     stderr: 'error: not signed in to acme\nhint: authcli login -p acme\n',
   });
   expect(acme.requests).toHaveLength(requests);
+  expect(await machine.run(['logout', '--all', '-p', 'acme'])).toMatchObject({ exitCode: 0 });
+  expect(acme.requestsTo('/token/revocation').length).toBeGreaterThan(0);
 });

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 import type { ProviderOptions } from './support/provider-configuration.js';
 import { newcomer, startAcme, type Newcomer } from './support/newcomer.js';
-import { newMachine, type Machine } from './support/run.js';
+import { agent, newMachine, type Machine } from './support/run.js';
 import { approves, approvesAs, authorizationResponse, browserOf, denies } from './support/user-agents.js';
 
 const jane = { sub: 'jane-4711', username: 'jane', email: 'jane@acme.test', name: 'Jane Doe' };
@@ -391,4 +391,66 @@ test('where the browser runs elsewhere, the address that it ended at, its query 
     expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
     expect(outcome.stderr).toContain('that cannot be used: the URL belongs to another login; still waiting');
   }
+});
+
+test('the command line beats the environment, also where two options say the same', async () => {
+  const { machine, acme } = await signedIn();
+  const token = (await machine.run(['token'])).stdout;
+  const form = (argv: string[], env: Record<string, string>) => machine.spawn(['token', ...argv], env);
+  expect((await form([], { AUTHCLI_OUTPUT: 'header' })).stdout).toBe(`Authorization: Bearer ${token}`);
+  expect((await form(['--json'], { AUTHCLI_OUTPUT: 'header' })).stdout).toContain('"access_token"');
+  const login = ['login', '-q', '--browser', agent, '--prompt', 'consent', '--timeout', '20s'];
+  expect(await machine.spawn(login, { AUTHCLI_NO_BROWSER: '1' })).toMatchObject({ exitCode: 0 });
+  expect(acme.requestsTo('/token')).toHaveLength(2);
+});
+
+test('an ID token goes into a header as the bearer token that it is', async () => {
+  const { machine } = await signedIn();
+  const { stdout } = await machine.run(['token', '--type', 'id', '--output', 'header']);
+  expect(stdout).toMatch(/^Authorization: Bearer eyJ\S+\n$/);
+});
+
+test('what is no option is none, before the command or after it', async () => {
+  const machine = newMachine();
+  for (const argv of [
+    ['token', '-undefined'],
+    ['--type', 'id', 'token'],
+    ['--type=id', 'token'],
+  ]) {
+    expect(await machine.run(argv)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('unknown option'),
+    });
+  }
+});
+
+test('a session whose key is gone can be forgotten', async () => {
+  const { acme, machine } = await signedIn();
+  rmSync(join(machine.folder, 'state', 'store.key'));
+  const requests = acme.requests.length;
+  expect(await machine.run(['logout', '--json'])).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('"notRevoked":["refresh_token","access_token"]'),
+  });
+  expect(acme.requests).toHaveLength(requests);
+  expect(sessionFiles(machine)).toEqual([]);
+});
+
+test('a passphrase that cannot be used is refused instead of being ignored', async () => {
+  const { machine } = await signedIn();
+  expect(await machine.run(['login', '--store', 'keychain', '--passphrase'])).toMatchObject({
+    exitCode: 2,
+    stderr: 'error: --passphrase goes with --store file\nhint: authcli login --store file --passphrase\n',
+  });
+  expect(await machine.run(['login', '--passphrase'])).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('the sealed sessions have a key file already'),
+  });
+});
+
+test('a machine whose clock is wrong keeps its session through a refresh', async () => {
+  const { machine } = await signedIn();
+  const wrong = { now: () => new Date(Date.now() + 3 * 3600_000) };
+  expect(await machine.run(['token'], wrong)).toMatchObject({ exitCode: 0 });
+  expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
 });

@@ -41,13 +41,13 @@ export function currentToken(session: Session, { kind }: Pick<SilentRequest, 'ki
       expiresAt: accessToken.expiresAt,
     };
   }
-  return { ...about, token: idTokenOf(session), tokenType: 'ID token', expiresAt: idTokenExpiry(session) };
+  return { ...about, token: idTokenOf(session), tokenType: 'Bearer', expiresAt: idTokenExpiry(session) };
 }
 
 function idTokenOf({ idToken, provider, account }: Session): string {
   if (idToken !== null) return idToken;
   throw new AuthError('login_required', `${provider} issued no ID token for ${accountLabel(account)}`, {
-    hint: `authcli login -p ${provider} --scope "openid …"`,
+    hint: `authcli login -p ${provider} --scope openid`,
   });
 }
 

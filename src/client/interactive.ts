@@ -1,6 +1,6 @@
 import { listenForAuthorizationResponse, type ReceivedResponse } from '../callback/listener.js';
 import { readPastedResponse } from '../callback/pasted-response.js';
-import { AuthError } from '../errors.js';
+import { AuthError, Interrupted } from '../errors.js';
 import { beginAuthorization, type Transaction } from '../oauth/authorization-code.js';
 import { defaultScope } from '../oauth/discovery.js';
 import type { TokenSet } from '../oauth/token-set.js';
@@ -30,6 +30,7 @@ export interface InteractiveRequest {
 
 export interface SignedIn {
   readonly stored: StoredSession;
+  readonly session: Session;
   readonly requestedScope: string | null;
 }
 
@@ -87,11 +88,11 @@ export async function signIn(
       pasted(conversation, listener.redirectUri, transaction, ended.signal),
       aborted(surroundings.signal),
     ]);
-    return await answering(received, async () => {
+    return await answering(received, surroundings.redact, async () => {
       const tokenSet = await transaction.redeem(received.url);
       const session = newSession(provider, tokenSet, scope, surroundings.now());
       assertExpected(session.account, account);
-      return { stored: await keep(session), requestedScope: scope };
+      return { stored: await keep(session), session, requestedScope: scope };
     });
   } finally {
     ended.abort();
@@ -143,18 +144,34 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 /** The page in the browser says what the terminal will say, and only once it is true. */
-async function answering(received: ReceivedResponse, work: () => Promise<SignedIn>): Promise<SignedIn> {
+async function answering(
+  received: ReceivedResponse,
+  redact: (text: string) => string,
+  work: () => Promise<SignedIn>,
+): Promise<SignedIn> {
   try {
     const result = await work();
     const { provider, account } = result.stored.summary;
     await received.respond({ kind: 'signed_in', provider, account: oneLine(accountLabel(account)) });
     return result;
   } catch (error) {
-    const { message, hint } =
-      error instanceof AuthError ? error : new AuthError('bug', 'an unexpected failure');
-    await received.respond({ kind: 'failed', message: oneLine(message), hint: hint && oneLine(hint) });
+    const { message, hint } = explain(error);
+    await received.respond({
+      kind: 'failed',
+      message: redact(oneLine(message)),
+      hint: hint && oneLine(hint),
+    });
     throw error;
   }
+}
+
+function explain(error: unknown): AuthError {
+  if (error instanceof AuthError) return error;
+  const isCancelled = error instanceof Interrupted;
+  return new AuthError(
+    'bug',
+    isCancelled ? 'the sign-in was cancelled in the terminal' : 'an unexpected failure',
+  );
 }
 
 function newSession(

@@ -81,13 +81,21 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
 /** The helper has no keychain, no browser and nobody to ask. */
 const unavailable: Pick<
   ClientSurroundings,
-  'keychain' | 'waiting' | 'patience' | 'passphrase' | 'openBrowser' | 'askRefreshHelper' | 'conceal'
+  | 'keychain'
+  | 'waiting'
+  | 'patience'
+  | 'passphrase'
+  | 'openBrowser'
+  | 'askRefreshHelper'
+  | 'conceal'
+  | 'redact'
 > = {
   keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
   patience: { timeoutMs: 0, mayPrompt: false },
-  passphrase: { open: async () => undefined, choose: async () => undefined },
+  passphrase: { isRequested: false, open: async () => undefined, choose: async () => undefined },
   openBrowser: async () => ({ kind: 'not_launched', reason: 'the refresh helper opens no browser' }),
   askRefreshHelper: () => Promise.reject(new Error('the refresh helper needs no helper')),
   conceal: () => {},
+  redact: (text) => text,
   waiting: () => {},
 };

@@ -29,15 +29,32 @@ export async function signOut(
   // A refresh may have ended meanwhile: only what lies there now can be revoked.
   return writer.exclusively(stored.fileName, async (latest) => {
     if (latest === undefined) return { session: stored.summary, revoked: [], notRevoked: [], reason: null };
-    const { session } = await store.open(latest);
     writer.assertRemovable();
-    const revocation = revoke ? await revokeTokens(session, surroundings) : skipped(session, '--no-revoke');
+    const revocation = revoke
+      ? await openAndRevoke(latest, store, surroundings)
+      : skipped(latest.summary, '--no-revoke');
     writer.remove(latest);
     return { session: latest.summary, ...revocation };
   });
 }
 
 type Revocation = Omit<SignedOut, 'session'>;
+
+/** Whose key is gone can still be forgotten; whose key is only locked away cannot, for it will be there again. */
+async function openAndRevoke(
+  latest: StoredSession,
+  store: SessionStore,
+  surroundings: ClientSurroundings,
+): Promise<Revocation> {
+  try {
+    const { session } = await store.open(latest);
+    return await revokeTokens(session, surroundings);
+  } catch (error) {
+    if (error instanceof AuthError && error.code === 'login_required')
+      return skipped(latest.summary, error.message);
+    throw error;
+  }
+}
 
 async function revokeTokens(session: Session, surroundings: ClientSurroundings): Promise<Revocation> {
   try {
@@ -74,8 +91,12 @@ function tokensOf({ refreshToken, accessToken }: Session): { kind: TokenKind; to
   ];
 }
 
-function skipped(session: Session, reason: string): Revocation {
-  return { revoked: [], notRevoked: tokensOf(session).map(({ kind }) => kind), reason };
+function skipped({ refreshable }: SessionSummary, reason: string): Revocation {
+  return {
+    revoked: [],
+    notRevoked: refreshable ? ['refresh_token', 'access_token'] : ['access_token'],
+    reason,
+  };
 }
 
 /** What is no trouble with the provider must not end in a forgotten session that lives on over there. */

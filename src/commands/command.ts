@@ -90,6 +90,7 @@ export function clientSurroundings(
     waiting: (what) => terminal.isInteractive && terminal.notice(what),
     trace: terminal.trace,
     conceal: terminal.conceal,
+    redact: terminal.redact,
   };
 }
 
@@ -99,7 +100,7 @@ export function passphraseFromEnvironment({ env }: World, terminal: Terminal): P
     if (passphrase !== undefined) terminal.conceal(passphrase);
     return passphrase;
   };
-  return { open: read, choose: read };
+  return { isRequested: false, open: read, choose: read };
 }
 
 function timeLimit(timeoutMs: number): AbortSignal {

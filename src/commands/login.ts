@@ -1,7 +1,7 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { SignedIn } from '../client/interactive.js';
 import { AuthError } from '../errors.js';
-import { changeConfiguration } from '../providers/configuration.js';
+import { assertChangeable, changeConfiguration } from '../providers/configuration.js';
 import {
   assertProviderName,
   isScope,
@@ -63,7 +63,7 @@ export const loginOptions = {
     summary: 'listen on this port of 127.0.0.1 (default: one from the system)',
   },
   browser: { value: 'CMD', summary: "a browser's name, a program, or none (default: the system's browser)" },
-  noBrowser: { twin: true, summary: 'only print the address' },
+  noBrowser: { twin: true, unless: 'browser', summary: 'only print the address' },
   ifNeeded: { summary: 'only when there is no session that can give a token' },
   passphrase: { summary: 'with --store file: seal with a passphrase, asked for here' },
 } as const satisfies OptionTable;
@@ -83,6 +83,7 @@ export const login: Command<typeof loginOptions> = {
       const alive = await findAlive(provider, context);
       if (alive !== undefined) return report(alive, context);
     }
+    if (isNew) assertChangeable(configurationFile(context));
     const scope = options.scope && scopeOf(options.scope);
     const signedIn = await signInAs({ ...provider, ...(isNew && scope && { scope }) }, context, options);
     if (isNew) await saveProvider(provider, signedIn.requestedScope, context);
@@ -117,6 +118,11 @@ export async function signInAs(
 ): Promise<SignedIn> {
   const { world, terminal, globals } = context;
   const chosenStore = globals.store ?? (await configuration(context)).store;
+  if (options.passphrase && chosenStore !== 'file') {
+    throw new AuthError('usage', '--passphrase goes with --store file', {
+      hint: 'authcli login --store file --passphrase',
+    });
+  }
   const surroundings = clientSurroundings(context, {
     timeoutMs: fiveMinutes,
     passphrase: passphraseSource(options, context),
@@ -230,6 +236,7 @@ function report(stored: StoredSession, { world, terminal, globals }: Context): v
 
 export function scopeOf(texts: readonly string[]): string {
   const scope = [...new Set(texts.flatMap((text) => text.split(/[\s,]+/)))].filter(Boolean).join(' ');
+  if (scope === '') throw new AuthError('usage', '--scope names no scope');
   if (isScope(scope)) return scope;
   throw new AuthError('usage', '--scope holds characters that no scope may have (RFC 6749 3.3)');
 }

@@ -23,32 +23,39 @@ export const logout: Command<typeof logoutOptions> = {
     const sessions = await choose(client, options.all ?? false, context);
     if (sessions.length === 0) terminal.notice('not signed in: there is nothing to log out of');
     const signedOut: SignedOut[] = [];
+    const failures: unknown[] = [];
     for (const session of sessions) {
-      signedOut.push(await signOut(client, session, !options.noRevoke));
-      report(signedOut.at(-1), context);
+      try {
+        const done = await signOut(client, session, !options.noRevoke);
+        signedOut.push(done);
+        report(done, context);
+      } catch (error) {
+        failures.push(error);
+      }
     }
     if (globals.json) world.stdout.write(`${JSON.stringify({ sessions: signedOut.map(describe) })}\n`);
+    if (failures.length > 0) throw failures[0];
   },
 };
 
 async function choose(client: AuthClient, all: boolean, context: Context): Promise<readonly StoredSession[]> {
   const { provider: named, account, store } = context.globals;
-  if (all && named === undefined) return listed(client, context);
   const known = await configuration(context);
-  const isNothingThere = named === undefined && Object.keys(known.providers).length === 0;
-  if (isNothingThere) return [];
-  const provider = resolveProvider(known, named);
-  if (all) return listed(client, context, provider);
-  const found = client.findSession(provider, { account, store });
+  if (all) {
+    const sessions = listed(client, context).filter(
+      ({ summary }) => named === undefined || summary.provider === named,
+    );
+    // A name that neither the configuration nor a session knows is a mistake.
+    if (named !== undefined && sessions.length === 0) resolveProvider(known, named);
+    return sessions;
+  }
+  if (named === undefined && Object.keys(known.providers).length === 0) return [];
+  const found = client.findSession(resolveProvider(known, named), { account, store });
   return found === undefined ? [] : [found];
 }
 
-function listed(
-  client: AuthClient,
-  { terminal, globals }: Context,
-  provider?: Parameters<AuthClient['getSessions']>[0],
-): StoredSession[] {
-  const { sessions, damaged } = client.getSessions(provider);
+function listed(client: AuthClient, { terminal, globals }: Context): StoredSession[] {
+  const { sessions, damaged } = client.getSessions();
   for (const { message } of damaged) terminal.warn(message);
   return sessions.filter(({ store }) => globals.store === undefined || store === globals.store);
 }
@@ -70,9 +77,7 @@ async function signOut(client: AuthClient, session: StoredSession, revoke: boole
   }
 }
 
-function report(signedOut: SignedOut | undefined, { terminal }: Context): void {
-  if (signedOut === undefined) return;
-  const { session, revoked, notRevoked, reason } = signedOut;
+function report({ session, revoked, notRevoked, reason }: SignedOut, { terminal }: Context): void {
   const who = `${session.provider} as ${accountLabel(session.account)}`;
   if (notRevoked.length > 0) {
     terminal.warn(`${names(notRevoked)} not revoked (${reason}): good at ${session.provider} until expiry`);

@@ -11,6 +11,8 @@ export interface OptionSpec {
   readonly parse?: (text: string) => unknown;
   /** Switches have an environment twin only where this says so. */
   readonly twin?: true;
+  /** The environment twin does not count where this option stands on the command line. */
+  readonly unless?: string;
   readonly summary: string;
 }
 
@@ -42,7 +44,7 @@ export function readOptions<T extends OptionTable>(
 ): OptionValues<T>;
 export function readOptions(table: OptionTable, raw: RawOptions, env: Environment): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(table).map(([key, spec]) => [key, readOption(key, spec, raw[key], env)]),
+    Object.entries(table).map(([key, spec]) => [key, readOption(key, spec, raw, env)]),
   );
 }
 
@@ -53,14 +55,15 @@ export function readOptions(table: OptionTable, raw: RawOptions, env: Environmen
 export function parsePlainly(
   argv: readonly string[],
   name: string,
-  table: OptionTable,
+  globals: OptionTable,
+  own: OptionTable,
 ): RawOptions | undefined {
-  const keys = new Map(
-    Object.entries(table).flatMap(([key, { short }]) => [
-      [flagOf(key), key],
-      [`-${short}`, key],
-    ]),
-  );
+  const table = { ...globals, ...own };
+  const keys = new Map<string, string>();
+  for (const [key, { short }] of Object.entries(table)) {
+    keys.set(flagOf(key), key);
+    if (short !== undefined) keys.set(`-${short}`, key);
+  }
   const raw: Record<string, string | true> = {};
   const words = argv[Symbol.iterator]();
   let isNamed = false;
@@ -69,6 +72,8 @@ export function parsePlainly(
     if (key === undefined) {
       if (word !== name || isNamed) return undefined;
       isNamed = true;
+    } else if (!isNamed && !(key in globals)) {
+      return undefined;
     } else if (table[key]?.value === undefined) {
       raw[key] = true;
     } else {
@@ -108,11 +113,14 @@ export function longerThanZero(text: string): number {
   return milliseconds;
 }
 
-function readOption(key: string, spec: OptionSpec, given: RawOptions[string], env: Environment): unknown {
+function readOption(key: string, spec: OptionSpec, raw: RawOptions, env: Environment): unknown {
+  const given = raw[key];
+  const isOverruled = spec.unless !== undefined && (raw[spec.unless] ?? false) !== false;
   const twin = twinOf(key);
-  if (spec.value === undefined) return given === true || (spec.twin === true && isYes(env[twin]));
+  const twinValue = isOverruled ? undefined : env[twin];
+  if (spec.value === undefined) return given === true || (spec.twin === true && isYes(twinValue));
   const fromEnvironment = given === undefined;
-  const texts = fromEnvironment ? twinTexts(spec, env[twin]) : [given].flat().map(String);
+  const texts = fromEnvironment ? twinTexts(spec, twinValue) : [given].flat().map(String);
   const where = fromEnvironment ? twin : flagOf(key);
   const parsed = texts.map((text) => parseValue(spec, text, where));
   return spec.list ? (parsed.length > 0 ? parsed : undefined) : parsed.at(-1);

@@ -16,6 +16,7 @@ export function passphraseSource(
     return passphrase || undefined;
   };
   return {
+    isRequested: options.passphrase ?? false,
     open: async () =>
       (await fromEnvironment.open()) ?? (canAsk ? ask('Passphrase of the sealed sessions: ') : undefined),
     async choose() {

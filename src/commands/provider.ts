@@ -74,6 +74,14 @@ export const providerAdd: Command<typeof addOptions> = {
         hint: 'add --force to replace it, or choose another name',
       });
     }
+    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const isElsewhere = client
+      .getSessions()
+      .sessions.some(
+        ({ summary }) =>
+          summary.provider === name && (summary.issuer !== issuer || summary.clientId !== clientId),
+      );
+    if (isElsewhere) throw stillSignedIn(name);
     const entry = { issuer, clientId, ...(scope && { scope: scopeOf(scope) }) };
     await changeConfiguration(configurationFile(context), ['providers', name], entry);
     context.terminal.notice(`Added ${name}. Next: authcli login -p ${name}`, { text: '✓', style: 'green' });
@@ -92,9 +100,7 @@ export const providerRemove: Command = {
     if (!Object.hasOwn(providers, name)) throw unknownProvider(name, Object.keys(providers));
     const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
     if (client.getSessions().sessions.some(({ summary }) => summary.provider === name)) {
-      throw new AuthError('usage', `somebody is still signed in to ${name}`, {
-        hint: `authcli logout --all -p ${name}`,
-      });
+      throw stillSignedIn(name);
     }
     const file = configurationFile(context);
     if (defaultProvider === name) await changeConfiguration(file, ['defaultProvider'], undefined);
@@ -102,3 +108,9 @@ export const providerRemove: Command = {
     context.terminal.notice(`Removed ${name}.`, { text: '✓', style: 'green' });
   },
 };
+
+function stillSignedIn(name: string): AuthError {
+  return new AuthError('usage', `somebody is still signed in to ${name}`, {
+    hint: `authcli logout --all -p ${name}`,
+  });
+}

@@ -1,9 +1,9 @@
-import type { AcquiredToken } from '../client/acquired-token.js';
+import { currentToken, type AcquiredToken } from '../client/acquired-token.js';
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import { clientSurroundings, configuration, type Command } from './command.js';
-import { duration, type OptionTable } from './options.js';
+import { duration, readOptions, type OptionTable } from './options.js';
 
 const tokenOptions = {
   type: { value: 'TYPE', choices: ['access', 'id'], summary: 'which token: access (default) or id' },
@@ -15,6 +15,7 @@ const tokenOptions = {
   forceRefresh: { summary: 'refresh even a token that is still good' },
   output: {
     value: 'FORM',
+    unless: 'json',
     choices: ['raw', 'header', 'json', 'env'],
     summary: 'raw (default), header, json or env',
   },
@@ -58,11 +59,9 @@ export const token: Command<typeof tokenOptions> = {
       world.stdout.write(`${format(await client.acquireTokenSilent(provider, request))}\n`);
     } catch (error) {
       if (!options.login || !(error instanceof AuthError) || error.code !== 'login_required') throw error;
-      const { signInAs } = await import('./login.js');
-      await signInAs(provider, context);
-      world.stdout.write(
-        `${format(await client.acquireTokenSilent(provider, { ...request, forceRefresh: false }))}\n`,
-      );
+      const { loginOptions, signInAs } = await import('./login.js');
+      const { session } = await signInAs(provider, context, readOptions(loginOptions, {}, world.env));
+      world.stdout.write(`${format(currentToken(session, request))}\n`);
     }
   },
 };

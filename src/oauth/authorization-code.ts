@@ -10,7 +10,7 @@ import {
 import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
-import { assertIdToken } from './id-token.js';
+import { assertIdToken, assertIssuedNow } from './id-token.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
@@ -77,7 +77,8 @@ export async function beginAuthorization(
           ...(nonce !== undefined && { expectedNonce: nonce }),
         });
         const tokenSet = readTokenSet(answer, wire.now());
-        assertIdToken(tokenSet, client.clientId, wire.now());
+        assertIdToken(tokenSet, client.clientId);
+        assertIssuedNow(tokenSet, wire.now());
         return tokenSet;
       } catch (error) {
         throw toAuthError(error, response.searchParams.has('error') ? 'the sign-in' : 'the code exchange');

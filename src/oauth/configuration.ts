@@ -1,5 +1,6 @@
 import {
   allowInsecureRequests,
+  clockTolerance,
   Configuration,
   customFetch,
   enableNonRepudiationChecks,
@@ -16,8 +17,13 @@ export interface Client {
 }
 
 /** Signatures of ID tokens are always verified, and our own fetch decides which plain http is harmless. */
-export function buildConfiguration({ metadata, clientId }: Client, wire: Wire): Configuration {
-  const configuration = new Configuration(metadata, clientId, undefined, None());
+export function buildConfiguration(
+  { metadata, clientId }: Client,
+  wire: Wire,
+  { clockToleranceSeconds = 30 } = {},
+): Configuration {
+  const clientMetadata = { [clockTolerance]: clockToleranceSeconds };
+  const configuration = new Configuration(metadata, clientId, clientMetadata, None());
   configuration[customFetch] = providerFetch(wire);
   allowInsecureRequests(configuration);
   enableNonRepudiationChecks(configuration);

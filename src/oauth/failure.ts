@@ -5,7 +5,7 @@ import {
   WWWAuthenticateChallengeError,
 } from 'openid-client';
 
-import { AuthError } from '../errors.js';
+import { AuthError, systemErrorCode } from '../errors.js';
 
 /** What was under way, as it reads after "the provider refused". */
 export type Action = 'the sign-in' | 'the code exchange' | 'the refresh' | 'the revocation' | 'discovery';
@@ -24,7 +24,8 @@ export function toAuthError(error: unknown, action: Action): unknown {
     const { error: code, error_description: description } = error.cause[0]?.parameters ?? {};
     return refusal(action, code ?? `HTTP ${error.status}`, description, error);
   }
-  if (error instanceof ClientError || error instanceof TypeError) {
+  // Its own TypeErrors carry a code; one without is a mistake of ours.
+  if (error instanceof ClientError || (error instanceof TypeError && systemErrorCode(error) !== undefined)) {
     return new AuthError('protocol', `${action} failed a check: ${explain(error)}`, { cause: error });
   }
   return error;

@@ -11,30 +11,34 @@ const toleranceSeconds = 5 * 60;
  * What openid-client leaves unchecked in the code flow (OpenID Connect Core 3.1.3.7): foreign audiences, `azp`, `at_hash`,
  * the shape of `sub`, and an `iat` far from now. Signature, issuer, nonce and expiry are checked before.
  */
-export function assertIdToken({ claims, idToken, accessToken }: TokenSet, clientId: string, now: Date): void {
+export function assertIdToken({ claims, idToken, accessToken }: TokenSet, clientId: string): void {
   if (claims === undefined || idToken === null) return;
   const audience = [claims.aud].flat();
   if (audience.length !== 1 || audience[0] !== clientId) refuse('it is meant for another audience as well');
   if (claims.azp !== undefined && claims.azp !== clientId) refuse('it was issued to another client (azp)');
   // OpenID Connect Core 2: at most 255 ASCII characters.
   if (!/^[\x20-\x7e]{1,255}$/.test(claims.sub)) refuse('its subject is empty or malformed');
-  assertIssuedNow(claims.iat, now);
   assertAccessTokenHash(claims, idToken, accessToken);
+}
+
+/**
+ * Only at a sign-in. On a refresh the provider has already replaced the refresh token, and a machine that woke up with a wrong
+ * clock must not lose its session over a comparison that OpenID Connect Core 12.2 does not ask for.
+ */
+export function assertIssuedNow({ claims }: TokenSet, now: Date): void {
+  if (claims === undefined) return;
+  const difference = Math.round(now.getTime() / 1000 - claims.iat);
+  if (Math.abs(difference) <= toleranceSeconds) return;
+  throw new AuthError(
+    'protocol',
+    `the clocks differ by ${Math.abs(difference)} s: the provider says ${timeOf(claims.iat)}, this machine ${timeOf(now.getTime() / 1000)}`,
+    { hint: 'set the clock of this machine, then sign in again' },
+  );
 }
 
 /** OpenID Connect Core 12.2: a refreshed ID token is about the same person. */
 export function assertSameSubject(claims: IDToken | undefined, expected: string | null): void {
   if (claims !== undefined && claims.sub !== expected) refuse('it is about somebody else than the session');
-}
-
-function assertIssuedNow(issuedAt: number, now: Date): void {
-  const difference = Math.round(now.getTime() / 1000 - issuedAt);
-  if (Math.abs(difference) <= toleranceSeconds) return;
-  throw new AuthError(
-    'protocol',
-    `the clocks differ by ${Math.abs(difference)} s: the provider says ${timeOf(issuedAt)}, this machine ${timeOf(now.getTime() / 1000)}`,
-    { hint: 'set the clock of this machine, then sign in again' },
-  );
 }
 
 function timeOf(seconds: number): string {

@@ -9,6 +9,8 @@ export interface Wire {
   readonly trace: (line: string) => void;
   /** A secret that has just come into being: it must not appear in any output from now on. */
   readonly conceal: (secret: string) => void;
+  /** The text without what was concealed, and without what looks like a secret. */
+  readonly redact: (text: string) => string;
 }
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
 import type { BrowserLaunch, OpenBrowser } from '../client/browser.js';
+import { isProtectedAddress } from '../loopback.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { splitWords } from './command-words.js';
 import { knownBrowser, linuxPrograms, type KnownBrowser } from './known-browsers.js';
@@ -28,9 +29,7 @@ export function systemBrowser(context: SearchContext): OpenBrowser {
 
 /** The URL comes from a provider, and openers start whatever a scheme stands for (CVE-2025-6514). */
 function assertForBrowser(url: URL): void {
-  const isLoopback = /^(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/u.test(url.hostname);
-  const isAllowed = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback);
-  if (!isAllowed)
+  if (!isProtectedAddress(url))
     throw new AuthError('protocol', 'the address to open in the browser is not an https address');
   if (url.username !== '' || url.password !== '') {
     throw new AuthError('protocol', 'the address to open in the browser contains a user name or password');

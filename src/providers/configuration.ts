@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 
 import type { ParseError } from 'jsonc-parser';
 
-import { writeFileAtomically } from '../atomic-file.js';
+import { reserveFile, writeFileAtomically } from '../atomic-file.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { decodeConfiguration, type Configuration } from './decode-configuration.js';
 
@@ -32,18 +32,23 @@ export async function changeConfiguration(
   const formattingOptions = { insertSpaces: true, tabSize: 2, eol: '\n' };
   const changed = applyEdits(text, modify(text, [...path], value, { formattingOptions }));
   await decodeText(changed, file);
+  writing(file, (target) => writeFileAtomically(target, `${changed.trimEnd()}\n`));
+}
+
+/** Before anything is done that would have to be undone if the configuration could not be written. */
+export function assertChangeable(file: ConfigurationFile): void {
+  writing(file, (target) => reserveFile(target, 0).discard());
+}
+
+function writing({ path }: ConfigurationFile, write: (target: string) => void): void {
   try {
-    mkdirSync(dirname(file.path), { recursive: true, mode: 0o700 });
-    writeFileAtomically(behindLinks(file.path), `${changed.trimEnd()}\n`);
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    write(behindLinks(path));
   } catch (error) {
-    throw new AuthError(
-      'store',
-      `cannot write ${file.path}: ${systemErrorCode(error) ?? 'unknown failure'}`,
-      {
-        hint: 'check the mode and the owner of that folder, or set AUTHCLI_CONFIG_DIR',
-        cause: error,
-      },
-    );
+    throw new AuthError('store', `cannot write ${path}: ${systemErrorCode(error) ?? 'unknown failure'}`, {
+      hint: 'check the mode and the owner of that folder, or set AUTHCLI_CONFIG_DIR',
+      cause: error,
+    });
   }
 }
 

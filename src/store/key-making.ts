@@ -70,12 +70,22 @@ function noKeychain({ reason, message, hint }: KeychainTrouble): AuthError {
 async function fileStoreKey(surroundings: KeySurroundings): Promise<SealingKey> {
   const known = readDescription(surroundings)?.file;
   if (known?.kind === 'passphrase') return passphraseKey(known, surroundings);
+  if (known !== undefined && surroundings.passphrase.isRequested) {
+    throw new AuthError(
+      'usage',
+      'the sealed sessions have a key file already, which --passphrase does not change',
+      {
+        hint: 'authcli store migrate keychain, or another AUTHCLI_STATE_DIR',
+      },
+    );
+  }
   const passphrase = known === undefined ? await surroundings.passphrase.choose() : undefined;
   const chosen = passphrase === undefined ? undefined : await newPassphraseKey(passphrase);
   return underStoreLock(surroundings, async () => {
     const raced = readDescription(surroundings)?.file;
     if (raced?.kind === 'passphrase') return passphraseKey(raced, surroundings);
-    const key = chosen ?? inFile(readKeyFile(surroundings) ?? makeKeyFile(surroundings));
+    const isChosen = raced === undefined && chosen !== undefined;
+    const key = isChosen ? chosen : inFile(readKeyFile(surroundings) ?? makeKeyFile(surroundings));
     describeStore(surroundings, { file: key.reference });
     return key;
   });

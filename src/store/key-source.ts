@@ -20,6 +20,8 @@ export interface KeySurroundings extends StoreFolder {
 }
 
 export interface PassphraseSource {
+  /** The person asked for one: then nothing else will do. */
+  readonly isRequested: boolean;
   /** The passphrase of an existing store; undefined when nobody can be asked. */
   open(): Promise<string | undefined>;
   /** A passphrase for a new store; undefined when the person wants a key file. */

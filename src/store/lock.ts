@@ -32,9 +32,10 @@ export async function withLock<T>(
     throw storeTrouble('write', path, error);
   }
   try {
+    signal.throwIfAborted();
     const begun = Date.now();
     let isTold = false;
-    while (!tryLock(descriptor)) {
+    while (!isGranted(tryLock, descriptor, path)) {
       if (!isTold && Date.now() - begun > patientMs) {
         isTold = true;
         waiting('Waiting for another authcli that is working on this session (30 s at most).');
@@ -50,6 +51,15 @@ export async function withLock<T>(
   } finally {
     // Closing frees the lock.
     closeSync(descriptor);
+  }
+}
+
+/** Some network file systems know no locks. */
+function isGranted(tryLock: (descriptor: number) => boolean, descriptor: number, path: string): boolean {
+  try {
+    return tryLock(descriptor);
+  } catch (error) {
+    throw storeTrouble('lock', path, error);
   }
 }
 

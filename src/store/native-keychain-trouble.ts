@@ -1,3 +1,4 @@
+import { oneLine } from '../remote-text.js';
 import type { KeychainTrouble } from './keychain.js';
 
 /** What the native binding reported, or that there is none. */
@@ -56,8 +57,4 @@ export function silentKeychain(timeoutMs: number): KeychainTrouble {
     message: `the keychain did not answer within ${timeoutMs / 1000} s`,
     hint: 'see whether it shows a dialog; run the command again, and answer it with Always Allow',
   };
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, ' ').slice(0, 200);
 }

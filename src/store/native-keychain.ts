@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { execPath } from 'node:process';
 import type { Keychain, KeychainRead, KeychainTrouble, KeychainWrite, Patience } from './keychain.js';
 import { nativeTrouble, silentKeychain } from './native-keychain-trouble.js';
 
@@ -39,7 +38,12 @@ const childProgram = `
  * is open; so each runs in a child process of ours, which can be killed. macOS decides by itself whether to show a
  * dialog: `mayPrompt` cannot hold it back, only the timeout ends it.
  */
-export function nativeKeychain(): Keychain {
+export function nativeKeychain(execPath: string): Keychain {
+  const ask = (request: Request, patience: Patience) => askChild(execPath, request, patience);
+  const change = async (request: Request, patience: Patience): Promise<KeychainWrite> => {
+    const answer = await ask(request, patience);
+    return 'kind' in answer ? answer : { kind: 'done' };
+  };
   return {
     async read(account, patience): Promise<KeychainRead> {
       const answer = await ask({ method: 'getPassword', account }, patience);
@@ -51,14 +55,9 @@ export function nativeKeychain(): Keychain {
   };
 }
 
-async function change(request: Request, patience: Patience): Promise<KeychainWrite> {
-  const answer = await ask(request, patience);
-  return 'kind' in answer ? answer : { kind: 'done' };
-}
-
 type Answer = { readonly value: unknown } | KeychainTrouble;
 
-function ask(request: Request, { timeoutMs }: Patience): Promise<Answer> {
+function askChild(execPath: string, request: Request, { timeoutMs }: Patience): Promise<Answer> {
   let binding: string;
   try {
     binding = createRequire(import.meta.url).resolve('@napi-rs/keyring');

@@ -70,6 +70,14 @@ export function makeOwnFolder(path: string, ownership: Ownership): void {
 
 /** Nothing happens where there is no such folder. */
 export function assertOwnFolder(path: string, ownership: Ownership): void {
+  try {
+    checkOwnFolder(path, ownership);
+  } catch (error) {
+    throw storeTrouble('read', path, error);
+  }
+}
+
+function checkOwnFolder(path: string, ownership: Ownership): void {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
   if (!stats.isDirectory())
@@ -82,7 +90,11 @@ export function assertOwnFolder(path: string, ownership: Ownership): void {
 }
 
 /** A file-system failure, as the person sees it. */
-export function storeTrouble(verb: 'read' | 'write' | 'create', path: string, error: unknown): AuthError {
+export function storeTrouble(
+  verb: 'read' | 'write' | 'create' | 'lock',
+  path: string,
+  error: unknown,
+): AuthError {
   if (error instanceof AuthError) return error;
   const reason = systemErrorCode(error) ?? 'unknown failure';
   return new AuthError('store', `cannot ${verb} ${path}: ${explanations[reason] ?? reason}`, {

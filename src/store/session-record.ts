@@ -69,21 +69,41 @@ function isHeader(fields: object): fields is Header {
     typeof header.provider === 'string' &&
     typeof header.issuer === 'string' &&
     typeof header.clientId === 'string' &&
-    isObject(header.account) &&
+    isAccount(header.account) &&
     typeof header.refreshable === 'boolean' &&
     typeof header.signedInAt === 'string' &&
-    isNullOr('string', header.scope) &&
-    isNullOr('string', header.expiresAt) &&
-    isNullOr('object', header.ended) &&
+    isNullOrText(header.scope) &&
+    isNullOrText(header.expiresAt) &&
+    isEnd(header.ended) &&
     isKeyReference(header.key)
   );
 }
 
-function isNullOr(type: 'string' | 'object', value: unknown): boolean {
-  return value === null || typeof value === type;
+function isNullOrText(value: unknown): boolean {
+  return value === null || typeof value === 'string';
 }
 
-function isKeyReference(value: unknown): value is KeyReference {
+function isAccount(value: unknown): boolean {
+  return isObject(value) && ['sub', 'username', 'email', 'name'].every((field) => isNullOrText(value[field]));
+}
+
+function isEnd(value: unknown): boolean {
+  return (
+    value === null ||
+    (isObject(value) && typeof value['at'] === 'string' && typeof value['reason'] === 'string')
+  );
+}
+
+function isHex(value: unknown): boolean {
+  return typeof value === 'string' && /^[0-9a-f]+$/.test(value);
+}
+
+/** RFC 7914 2: a power of two. More than a second of work was written by nobody of ours. */
+function isScryptCost(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(Math.log2(value)) && value > 1 && value <= 2 ** 20;
+}
+
+export function isKeyReference(value: unknown): value is KeyReference {
   if (!isObject(value) || typeof value['fingerprint'] !== 'string') return false;
   switch (value['kind']) {
     case 'keychain':
@@ -91,7 +111,7 @@ function isKeyReference(value: unknown): value is KeyReference {
     case 'file':
       return true;
     case 'passphrase':
-      return typeof value['salt'] === 'string' && typeof value['cost'] === 'number';
+      return isHex(value['salt']) && isScryptCost(value['cost']);
     default:
       return false;
   }

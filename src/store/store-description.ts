@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AuthError } from '../errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { readOwnFile, storeTrouble, type Ownership } from './own-file.js';
-import type { KeyReference } from './session-record.js';
+import { isKeyReference, type KeyReference } from './session-record.js';
 
 export interface StoreFolder {
   readonly folder: string;
@@ -26,7 +26,8 @@ export function readDescription({ folder, ownership }: StoreFolder): StoreDescri
   try {
     const description: Partial<StoreDescription> | null = JSON.parse(text);
     if (typeof description?.id === 'string' && /^[0-9a-f]{32}$/.test(description.id)) {
-      return { id: description.id, ...(description.file && { file: description.file }) };
+      if (description.file === undefined) return { id: description.id };
+      if (isKeyReference(description.file)) return { id: description.id, file: description.file };
     }
   } catch {
     // Reported below, with the file's name.

@@ -13,7 +13,8 @@ export async function startSpinner(
   terminal: Terminal,
 ): Promise<Spinner> {
   const { stream } = world.stderr;
-  if (!terminal.isInteractive || stream === undefined) return { stop() {} };
+  // A terminal whose size was never set has no columns, and ora would count its lines for ever.
+  if (!terminal.isInteractive || !stream?.columns) return { stop() {} };
   const { default: ora } = await import('ora');
   const line = () => `${text} (${timeLeft(until.getTime() - world.now().getTime())} left, Ctrl-C to cancel)`;
   await terminal.settled();
@@ -21,9 +22,15 @@ export async function startSpinner(
   const spinner = ora({ text: line(), stream, discardStdin: false }).start();
   const clock = setInterval(() => (spinner.text = line()), 1_000);
   clock.unref();
+  terminal.around((write) => {
+    spinner.clear();
+    write();
+    spinner.render();
+  });
   return {
     stop() {
       clearInterval(clock);
+      terminal.around(undefined);
       spinner.stop();
     },
   };

@@ -2,7 +2,7 @@ import type { ChalkInstance } from 'chalk';
 
 import type { AuthError } from '../errors.js';
 import type { World } from '../world.js';
-import { Redactor } from './redactor.js';
+import { Redactor } from '../redactor.js';
 import { oneLine } from '../remote-text.js';
 
 export interface TerminalOptions {
@@ -21,6 +21,7 @@ export class Terminal {
   readonly #redactor = new Redactor();
   #chalk: Promise<ChalkInstance> | undefined;
   #pending = Promise.resolve();
+  #around: (write: () => void) => void = (write) => write();
 
   constructor(world: World, options: TerminalOptions) {
     this.#world = world;
@@ -61,6 +62,13 @@ export class Terminal {
     if (hint !== undefined) this.hint(hint);
   }
 
+  /** What draws on the terminal makes room for each line. */
+  around(draw: ((write: () => void) => void) | undefined): void {
+    this.#around = draw ?? ((write) => write());
+  }
+
+  readonly redact = (text: string): string => this.#redactor.redact(text);
+
   /** Everything that was said has been written. */
   settled(): Promise<void> {
     return this.#pending;
@@ -69,7 +77,7 @@ export class Terminal {
   #line(label: string | undefined, style: Style | undefined, text: string): void {
     const safe = this.#redactor.redact(text);
     const write = (shown: string | undefined) =>
-      this.#world.stderr.write(`${shown ? `${shown} ` : ''}${safe}\n`);
+      this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${safe}\n`));
     this.#pending = this.#pending.then(async () => {
       write(label && style && this.#hasColour ? (await this.#loadChalk())[style](label) : label);
     });

@@ -11,17 +11,17 @@ const patterns: readonly RegExp[] = [
 export class Redactor {
   readonly #secrets = new Set<string>();
 
-  conceal(secret: string): void {
+  readonly conceal = (secret: string): void => {
     if (secret.length < shortestSecret) return;
     this.#secrets.add(secret);
     // As it would stand in a form body or a URL.
     this.#secrets.add(encodeURIComponent(secret));
-  }
+  };
 
-  redact(text: string): string {
+  readonly redact = (text: string): string => {
     let redacted = text;
     for (const secret of this.#secrets) redacted = redacted.replaceAll(secret, '[redacted]');
     for (const pattern of patterns) redacted = redacted.replace(pattern, '[redacted]');
     return redacted;
-  }
+  };
 }
