@@ -1,4 +1,5 @@
 import { env } from 'node:process';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { expect, test } from 'vitest';
 
@@ -71,3 +72,20 @@ test('logout during a refresh: the end is signed out, whoever was first', { time
     expect(await machine.spawn(['status', '--json'])).toMatchObject({ stdout: '{"sessions":[]}\n' });
   }
 });
+
+test.skipIf(processes < 100)(
+  'the same with a provider that takes 10 s: nobody gives up',
+  { timeout: 120_000 },
+  async () => {
+    const { acme, machine } = await newcomer();
+    await login(machine);
+    acme.answerNext('/token', expired);
+    await machine.spawn(['token', '--force-refresh']);
+    const before = acme.requestsTo('/token').length;
+    acme.answerNext('/token', () => pause(10_000));
+    const outcomes = await Promise.all(Array.from({ length: processes }, () => machine.spawn(['token'])));
+    expect(outcomes).toEqual(outcomes.map(() => outcomes[0]));
+    expect(outcomes[0]).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' });
+    expect(acme.requestsTo('/token')).toHaveLength(before + 1);
+  },
+);

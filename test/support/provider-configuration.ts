@@ -14,6 +14,8 @@ export interface ProviderOptions {
   /** Seconds. */
   readonly refreshTokenLifetime?: number;
   readonly rotateRefreshToken?: boolean;
+  /** Milliseconds for which a refresh token that was used is forgiven; none, when absent. */
+  readonly refreshTokenReuseGrace?: number;
   /** When a code is exchanged for a refresh token too. */
   readonly issueRefreshToken?: 'offline_access' | 'always' | 'never';
   readonly idTokenSigningAlg?: SigningAlg;

@@ -3,13 +3,22 @@ import type { Adapter, AdapterPayload } from 'oidc-provider';
 /** What the provider keeps of one kind (Session, Grant, RefreshToken …), in memory and for as long as it runs. */
 export class ProviderStorage implements Adapter {
   readonly #records = new Map<string, AdapterPayload>();
+  readonly #reuseGraceMs: number;
+
+  /** @param reuseGraceMs for so long what was used once counts as unused, as with providers that forgive a lost answer */
+  constructor(reuseGraceMs = 0) {
+    this.#reuseGraceMs = reuseGraceMs;
+  }
 
   async upsert(id: string, payload: AdapterPayload): Promise<void> {
     this.#records.set(id, payload);
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
-    return this.#records.get(id);
+    const record = this.#records.get(id);
+    const usedAt = typeof record?.consumed === 'number' ? record.consumed * 1000 : 0;
+    const isForgiven = record !== undefined && Date.now() - usedAt < this.#reuseGraceMs;
+    return isForgiven ? { ...record, consumed: undefined } : record;
   }
 
   async findByUid(uid: string): Promise<AdapterPayload | undefined> {

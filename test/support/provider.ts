@@ -55,7 +55,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
   }
   const storages: ProviderStorage[] = [];
   const adapter = () => {
-    const storage = new ProviderStorage();
+    const storage = new ProviderStorage(options.refreshTokenReuseGrace);
     storages.push(storage);
     return storage;
   };
