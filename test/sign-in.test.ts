@@ -454,3 +454,34 @@ test('a machine whose clock is wrong keeps its session through a refresh', async
   expect(await machine.run(['token'], wrong)).toMatchObject({ exitCode: 0 });
   expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
 });
+
+test('a token for other scopes comes through the refresh token, is kept beside the first, and costs one request', async () => {
+  const { acme, machine } = await signedIn();
+  const base = await machine.run(['token']);
+  const narrow = await machine.run(['token', '--scope', 'openid,email', '--json']);
+  expect(narrow).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(narrow.stdout).toContain('"scope":"openid email"');
+  expect(await machine.run(['token', '--scope', 'email openid', '--json'])).toEqual(narrow);
+  expect(await machine.run(['token'])).toEqual(base);
+  const asked = acme
+    .requestsTo('/token')
+    .map(({ parameters }) => [parameters['grant_type'], parameters['scope']]);
+  expect(asked).toEqual([
+    ['authorization_code', undefined],
+    ['refresh_token', 'openid email'],
+  ]);
+  expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0 });
+  expect((await machine.run(['logout'])).exitCode).toBe(0);
+  expect(acme.requestsTo('/token/revocation')).toHaveLength(3);
+});
+
+test('a resource with a fragment, or relative, is none', async () => {
+  const { machine } = await newcomer();
+  for (const resource of ['https://api.test/#x', 'api']) {
+    expect(await machine.run(['token', '--resource', resource])).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: 'error: --resource must be an absolute URI without a fragment\n',
+    });
+  }
+});

@@ -1,13 +1,26 @@
 import { AuthError } from '../errors.js';
-import { accountLabel, type Account, type Session } from '../store/session.js';
+import { accountLabel, type AccessToken, type Account, type Session } from '../store/session.js';
 
-export interface SilentRequest {
-  readonly account?: string | undefined;
-  readonly store?: 'keychain' | 'file' | undefined;
+/** What an access token is asked for; nothing of it means: as at the sign-in. */
+export interface TokenTarget {
+  readonly scope?: string | undefined;
+  /** RFC 8707. */
+  readonly resource?: string | undefined;
+  /** What some providers have in place of `resource`. */
+  readonly audience?: string | undefined;
+}
+
+/** Which token is needed, and how good it must be. */
+export interface TokenNeed extends TokenTarget {
+  readonly kind: 'access' | 'id';
   /** How long the token must still be good for. */
   readonly minTtlMs: number;
+}
+
+export interface SilentRequest extends TokenNeed {
+  readonly account?: string | undefined;
+  readonly store?: 'keychain' | 'file' | undefined;
   readonly forceRefresh: boolean;
-  readonly kind: 'access' | 'id';
 }
 
 export interface AcquiredToken {
@@ -21,27 +34,39 @@ export interface AcquiredToken {
   readonly account: Account;
 }
 
-export function isUsable(
-  session: Session,
-  { kind, minTtlMs }: Pick<SilentRequest, 'kind' | 'minTtlMs'>,
-  now: Date,
-): boolean {
-  const expiresAt = kind === 'id' ? idTokenExpiry(session) : session.accessToken.expiresAt;
-  return expiresAt === null || Date.parse(expiresAt) - now.getTime() >= minTtlMs;
+export function isUsable(session: Session, need: TokenNeed, now: Date): boolean {
+  const token = need.kind === 'id' ? { expiresAt: idTokenExpiry(session) } : accessTokenFor(session, need);
+  if (token === undefined) return false;
+  return token.expiresAt === null || Date.parse(token.expiresAt) - now.getTime() >= need.minTtlMs;
 }
 
-export function currentToken(session: Session, { kind }: Pick<SilentRequest, 'kind'>): AcquiredToken {
-  const { scope, issuer, provider, account, accessToken } = session;
+/** @throws {Error} when there is none for that target */
+export function currentToken(session: Session, need: TokenNeed): AcquiredToken {
+  const { scope, issuer, provider, account } = session;
   const about = { scope, issuer, provider, account };
-  if (kind === 'access') {
-    return {
-      ...about,
-      token: accessToken.value,
-      tokenType: accessToken.type,
-      expiresAt: accessToken.expiresAt,
-    };
+  if (need.kind === 'id') {
+    return { ...about, token: idTokenOf(session), tokenType: 'Bearer', expiresAt: idTokenExpiry(session) };
   }
-  return { ...about, token: idTokenOf(session), tokenType: 'Bearer', expiresAt: idTokenExpiry(session) };
+  const token = accessTokenFor(session, need);
+  if (token === undefined) throw new Error('there is no access token for that target');
+  return {
+    ...about,
+    scope: token.scope,
+    token: token.value,
+    tokenType: token.type,
+    expiresAt: token.expiresAt,
+  };
+}
+
+export function accessTokenFor(session: Session, target: TokenTarget): AccessToken | undefined {
+  const key = targetKey(target);
+  return key === undefined ? session.accessToken : session.otherAccessTokens[key];
+}
+
+/** One key for all ways to ask for the same; undefined for what was granted at the sign-in. */
+export function targetKey({ scope, resource, audience }: TokenTarget): string | undefined {
+  if (scope === undefined && resource === undefined && audience === undefined) return undefined;
+  return JSON.stringify([scope?.split(' ').toSorted().join(' '), resource, audience]);
 }
 
 function idTokenOf({ idToken, provider, account }: Session): string {

@@ -197,7 +197,8 @@ function newSession(
     refreshable: refreshToken !== null,
     signedInAt: obtainedAt,
     ended: null,
-    accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt },
+    accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt, scope: scope ?? asked },
+    otherAccessTokens: {},
     refreshToken,
     idToken,
   };

@@ -2,18 +2,16 @@ import { AuthError, type ErrorCode } from '../errors.js';
 import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
-import { isUsable } from './acquired-token.js';
+import { accessTokenFor, isUsable, type TokenNeed } from './acquired-token.js';
 import { refreshUnderLock } from './refresh-under-lock.js';
 import { sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 /** What the helper is told, through its standard input only. The key opens this one session's store. */
-export interface RefreshRequest {
+export interface RefreshRequest extends TokenNeed {
   readonly folder: string;
   readonly fileName: string;
   readonly key: string;
-  readonly kind: 'access' | 'id';
-  readonly minTtlMs: number;
   readonly forceRefresh: boolean;
   /** ISO 8601: a token that is newer than this needs no request. */
   readonly askedAt: string;
@@ -67,14 +65,14 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
     if (opened.kind !== 'opened')
       throw new AuthError('store', 'the session changed while its refresh was being started');
     const { session } = opened;
-    const isNew = session.accessToken.obtainedAt > request.askedAt;
+    const isNew = (accessTokenFor(session, request)?.obtainedAt ?? '') > request.askedAt;
     if (isNew || (!request.forceRefresh && isUsable(session, request, surroundings.now()))) return;
     const open: OpenSession = {
       fileName: request.fileName,
       session,
       key: { reference: found.record.key, bytes },
     };
-    await refreshUnderLock(open, writer, surroundings);
+    await refreshUnderLock(open, request, writer, surroundings);
   });
 }
 

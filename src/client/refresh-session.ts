@@ -2,7 +2,13 @@ import { AuthError } from '../errors.js';
 import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import type { Session } from '../store/session.js';
-import { currentToken, isUsable, type AcquiredToken, type SilentRequest } from './acquired-token.js';
+import {
+  accessTokenFor,
+  currentToken,
+  isUsable,
+  type AcquiredToken,
+  type SilentRequest,
+} from './acquired-token.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -21,7 +27,8 @@ export async function refreshSession(
     if (!request.forceRefresh && isUsable(known, request, surroundings.now()))
       return currentToken(known, request);
     // What another process has fetched since is as new as what we would fetch.
-    if (known.accessToken.obtainedAt > askedAt) return newToken(known, request, surroundings);
+    if ((accessTokenFor(known, request)?.obtainedAt ?? '') > askedAt)
+      return newToken(known, request, surroundings);
     try {
       await askHelper(open, request, askedAt, surroundings);
     } catch (error) {
@@ -45,7 +52,7 @@ async function openAlive(
 
 async function askHelper(
   { fileName, key, session }: OpenSession,
-  { kind, minTtlMs, forceRefresh }: SilentRequest,
+  { kind, minTtlMs, forceRefresh, scope, resource, audience }: SilentRequest,
   askedAt: string,
   surroundings: ClientSurroundings,
 ): Promise<void> {
@@ -55,6 +62,9 @@ async function askHelper(
     folder,
     fileName,
     key: key.bytes.toString('base64'),
+    scope,
+    resource,
+    audience,
     kind,
     minTtlMs,
     forceRefresh,

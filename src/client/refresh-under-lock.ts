@@ -3,7 +3,8 @@ import type { TokenSet } from '../oauth/token-set.js';
 import { isAmbiguous } from '../oauth/wire.js';
 import type { OpenSession } from '../store/session-store.js';
 import type { SessionWriter } from '../store/session-writer.js';
-import type { Session } from '../store/session.js';
+import type { AccessToken, Session } from '../store/session.js';
+import { targetKey, type TokenTarget } from './acquired-token.js';
 import { serverMetadata } from './server-metadata.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -11,6 +12,7 @@ import type { ClientSurroundings } from './surroundings.js';
 /** Asks the provider and makes its answer durable; the caller holds the session's lock. */
 export async function refreshUnderLock(
   open: OpenSession,
+  target: TokenTarget,
   writer: SessionWriter,
   surroundings: ClientSurroundings,
 ): Promise<void> {
@@ -23,13 +25,13 @@ export async function refreshUnderLock(
   const pending = writer.beginRefresh(open, surroundings.now());
   let answer: RefreshAnswer;
   try {
-    answer = await retryingOnce(() => refresh(client, grant, surroundings));
+    answer = await retryingOnce(() => refresh(client, grant, target, surroundings));
   } catch (error) {
     pending.abandon(isAmbiguous(error));
     throw error;
   }
   if (answer.kind === 'refreshed') {
-    pending.commit(refreshed(session, answer.tokenSet, surroundings.now()));
+    pending.commit(refreshed(session, answer.tokenSet, target, surroundings.now()));
     return;
   }
   const at = surroundings.now().toISOString();
@@ -59,15 +61,22 @@ function describeEnd(reason: string, interruptedAt: string | undefined): string 
   return `a refresh at ${interruptedAt} was interrupted before its answer could be stored, and now ${reason}`;
 }
 
-function refreshed(session: Session, tokenSet: TokenSet, now: Date): Session {
-  const { accessToken, tokenType, expiresAt, refreshToken, idToken, scope } = tokenSet;
-  return {
+function refreshed(session: Session, tokenSet: TokenSet, target: TokenTarget, now: Date): Session {
+  const { accessToken: value, tokenType: type, expiresAt, refreshToken, idToken } = tokenSet;
+  const key = targetKey(target);
+  const scope = tokenSet.scope ?? target.scope ?? session.scope;
+  const token: AccessToken = { value, type, expiresAt, scope, obtainedAt: now.toISOString() };
+  const next: Session = {
     ...session,
-    expiresAt,
-    scope: scope ?? session.scope,
-    accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt: now.toISOString() },
     // RFC 6749 6: no new refresh token means that the old one goes on.
     refreshToken: refreshToken ?? session.refreshToken,
     idToken: idToken ?? session.idToken,
   };
+  if (key === undefined) return { ...next, expiresAt, scope, accessToken: token };
+  const alive = Object.entries(session.otherAccessTokens).filter(([, other]) => isAlive(other, now));
+  return { ...next, otherAccessTokens: { ...Object.fromEntries(alive), [key]: token } };
+}
+
+function isAlive({ expiresAt }: AccessToken, now: Date): boolean {
+  return expiresAt === null || Date.parse(expiresAt) > now.getTime();
 }

@@ -77,17 +77,24 @@ async function revokeTokens(session: Session, surroundings: ClientSurroundings):
         reason ??= reasonOf(error);
       }
     }
-    return { revoked, notRevoked, reason };
+    return { revoked: [...new Set(revoked)], notRevoked: [...new Set(notRevoked)], reason };
   } catch (error) {
     return skipped(session, reasonOf(error));
   }
 }
 
 /** The refresh token first: with it gone no new access token can come into being (RFC 7009 2.1). */
-function tokensOf({ refreshToken, accessToken }: Session): { kind: TokenKind; token: string }[] {
+function tokensOf({
+  refreshToken,
+  accessToken,
+  otherAccessTokens,
+}: Session): { kind: TokenKind; token: string }[] {
   return [
     ...(refreshToken === null ? [] : [{ kind: 'refresh_token' as const, token: refreshToken }]),
-    { kind: 'access_token', token: accessToken.value },
+    ...[accessToken, ...Object.values(otherAccessTokens)].map(({ value }) => ({
+      kind: 'access_token' as const,
+      token: value,
+    })),
   ];
 }
 

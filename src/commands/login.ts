@@ -2,13 +2,7 @@ import { AuthClient } from '../client/auth-client.js';
 import type { SignedIn } from '../client/interactive.js';
 import { AuthError } from '../errors.js';
 import { assertChangeable, changeConfiguration } from '../providers/configuration.js';
-import {
-  assertProviderName,
-  isScope,
-  issuerFault,
-  nameOfIssuer,
-  type Provider,
-} from '../providers/provider.js';
+import { assertProviderName, issuerFault, nameOfIssuer, type Provider } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { StoredSession } from '../store/session-store.js';
@@ -22,6 +16,7 @@ import {
 } from './command.js';
 import type { OptionTable, OptionValues } from './options.js';
 import { passphraseSource } from './passphrase.js';
+import { scopeOf } from './values.js';
 
 /** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
 const reservedParameters: ReadonlySet<string> = new Set([
@@ -232,13 +227,6 @@ function report(stored: StoredSession, { world, terminal, globals }: Context): v
     text: '✓',
     style: 'green',
   });
-}
-
-export function scopeOf(texts: readonly string[]): string {
-  const scope = [...new Set(texts.flatMap((text) => text.split(/[\s,]+/)))].filter(Boolean).join(' ');
-  if (scope === '') throw new AuthError('usage', '--scope names no scope');
-  if (isScope(scope)) return scope;
-  throw new AuthError('usage', '--scope holds characters that no scope may have (RFC 6749 3.3)');
 }
 
 function authorizationParameter(text: string): readonly [string, string] {

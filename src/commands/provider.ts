@@ -5,7 +5,7 @@ import { assertProviderName, issuerFault } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
 import { formatTable } from '../terminal/table.js';
 import { clientSurroundings, configuration, configurationFile, type Command } from './command.js';
-import { scopeOf } from './login.js';
+import { scopeOf } from './values.js';
 import type { OptionTable } from './options.js';
 
 export const providerList: Command = {

@@ -4,9 +4,13 @@ import { AuthError } from '../errors.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import { clientSurroundings, configuration, type Command } from './command.js';
 import { duration, readOptions, type OptionTable } from './options.js';
+import { resourceIndicator, scopeOf } from './values.js';
 
 const tokenOptions = {
   type: { value: 'TYPE', choices: ['access', 'id'], summary: 'which token: access (default) or id' },
+  scope: { value: 'SCOPE', list: true, summary: 'a token for these scopes instead of those of the sign-in' },
+  resource: { value: 'URI', parse: resourceIndicator, summary: 'a token for this resource (RFC 8707)' },
+  audience: { value: 'NAME', summary: 'a token for this audience, where the provider wants that' },
   minTtl: {
     value: 'DUR',
     parse: duration,
@@ -53,6 +57,9 @@ export const token: Command<typeof tokenOptions> = {
       kind: options.type ?? 'access',
       minTtlMs: options.minTtl ?? 60_000,
       forceRefresh: options.forceRefresh ?? false,
+      scope: options.scope && scopeOf(options.scope),
+      resource: options.resource,
+      audience: options.audience,
     };
     const format = formats[options.output ?? (globals.json ? 'json' : 'raw')];
     try {

@@ -11,6 +11,7 @@ import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
 import { assertIdToken, assertIssuedNow } from './id-token.js';
+import { definedOnly } from './parameters.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
@@ -106,10 +107,4 @@ function withParameters(address: string | URL, parameters: Readonly<Record<strin
 function conceal(response: URL, wire: Wire): void {
   const code = response.searchParams.get('code');
   if (code) wire.conceal(code);
-}
-
-function definedOnly(parameters: Record<string, string | undefined>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(parameters).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
 }

@@ -3,6 +3,7 @@ import { refreshTokenGrant } from 'openid-client';
 import { buildConfiguration, type Client } from './configuration.js';
 import { isInvalidGrant, toAuthError } from './failure.js';
 import { assertIdToken, assertSameSubject } from './id-token.js';
+import { definedOnly } from './parameters.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
@@ -11,16 +12,26 @@ export type RefreshAnswer =
   /** The provider has definitively ended the session. */
   | { readonly kind: 'ended'; readonly reason: string };
 
+/** RFC 6749 6, RFC 8707 2.2: a narrower scope, another resource. */
+interface RefreshParameters {
+  readonly scope?: string | undefined;
+  readonly resource?: string | undefined;
+  readonly audience?: string | undefined;
+}
+
 /** Whether a refreshed ID token is still valid by the clock of this machine is for those to say who use it. */
 const anyClock = { clockToleranceSeconds: 10 * 365 * 24 * 3600 };
 
 export async function refresh(
   client: Client,
   { refreshToken, sub }: { readonly refreshToken: string; readonly sub: string | null },
+  { scope, resource, audience }: RefreshParameters,
   wire: Wire,
 ): Promise<RefreshAnswer> {
   try {
-    const answer = await refreshTokenGrant(buildConfiguration(client, wire, anyClock), refreshToken);
+    const configuration = buildConfiguration(client, wire, anyClock);
+    const parameters = definedOnly({ scope, resource, audience });
+    const answer = await refreshTokenGrant(configuration, refreshToken, parameters);
     const tokenSet = readTokenSet(answer, wire.now());
     assertIdToken(tokenSet, client.clientId);
     assertSameSubject(tokenSet.claims, sub);

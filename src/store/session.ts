@@ -12,6 +12,7 @@ export interface AccessToken {
   /** ISO 8601; null for a token that does not expire. */
   readonly expiresAt: string | null;
   readonly obtainedAt: string;
+  readonly scope: string | null;
 }
 
 /** What anybody who may read the state folder can see of a session: no secret is in here. */
@@ -30,7 +31,10 @@ export interface SessionSummary {
 }
 
 export interface Session extends SessionSummary {
+  /** As granted at the sign-in. */
   readonly accessToken: AccessToken;
+  /** For other scopes, resources or audiences, by what was asked for. */
+  readonly otherAccessTokens: Readonly<Record<string, AccessToken>>;
   readonly refreshToken: string | null;
   readonly idToken: string | null;
 }
