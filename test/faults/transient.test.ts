@@ -19,7 +19,11 @@ const faults: readonly Answer[] = [
   { status: 408 },
   { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' },
   { status: 200, headers: json, body: '{"access_token":"ab' },
-  { status: 200, headers: { ...json, 'content-length': '1000' }, body: '{"access_token":"ab' },
+  {
+    status: 200,
+    headers: { ...json, 'content-length': '1000', connection: 'close' },
+    body: '{"access_token":"ab',
+  },
   { status: 400 },
   { status: 401, headers: json, body: '{"error":"invalid_client"}' },
   { status: 302, headers: { location: 'http://127.0.0.1:9/' } },
