@@ -11,3 +11,8 @@ export function oneLine(text: string): string {
     .trim();
   return clean.length > longest ? `${clean.slice(0, longest - 1)}…` : clean;
 }
+
+/** As one word of a command that a person may copy: what a provider chose must not become a command of its own. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

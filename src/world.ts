@@ -59,7 +59,7 @@ export function systemWorld(): World {
       const path = absoluteSearchPath(env);
       try {
         if (path !== undefined) process.env['PATH'] = path;
-        return await systemBrowser({ env, cwd: process.cwd(), platform })(url, command);
+        return await systemBrowser({ env, cwd: workingFolder(), platform })(url, command);
       } finally {
         if (PATH !== undefined) process.env['PATH'] = PATH;
       }
@@ -78,6 +78,15 @@ export function systemWorld(): World {
     interruption: () => (interruption ??= abortOnSignals()),
     interrupt: () => process.kill(process.pid, 'SIGINT'),
   };
+}
+
+/** It may have been deleted under us. */
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '/';
+  }
 }
 
 /** Written at once: process.exit() cuts what a stream still holds, and the first use of process.stdout costs milliseconds. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { execPath } from 'node:process';
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 
 import { describe, expect, test } from 'vitest';
 
@@ -99,5 +100,41 @@ describe('the output', () => {
     expect(shown).toBe([execPath, launcher, 'login', '--browser', 'none'].join(' '));
     child.kill();
     await once(child, 'close');
+  });
+});
+
+describe('a signal while the provider does not answer', () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s during a login’s discovery is no fault of the provider',
+    async (signal) => {
+      const { acme, machine } = await newcomer();
+      const asked = new Promise<void>((resolve) => {
+        acme.answerNext('/.well-known/openid-configuration', () => new Promise(() => resolve()));
+      });
+      const child = spawn(execPath, [launcher, 'login', '--browser', 'none'], {
+        env: machine.env,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      const said = text(child.stderr);
+      const closed = once(child, 'close');
+      await asked;
+      child.kill(signal);
+      expect(await closed).toEqual([null, signal]);
+      expect(await said).toBe('');
+    },
+  );
+
+  test('SIGTERM during a logout keeps the session', async () => {
+    const { acme, machine } = await newcomer();
+    await login(machine);
+    const asked = new Promise<void>((resolve) => {
+      acme.answerNext('/token/revocation', () => new Promise(() => resolve()));
+    });
+    const child = spawn(execPath, [launcher, 'logout'], { env: machine.env, stdio: 'ignore' });
+    const closed = once(child, 'close');
+    await asked;
+    child.kill('SIGTERM');
+    expect(await closed).toEqual([null, 'SIGTERM']);
+    expect(await machine.spawn(['token'])).toMatchObject({ exitCode: 0 });
   });
 });

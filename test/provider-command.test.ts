@@ -115,3 +115,14 @@ test('a name whose issuer was changed finds no session: tokens belong to where t
   expect(await machine.run(['logout', '--all', '-p', 'acme'])).toMatchObject({ exitCode: 0 });
   expect(acme.requestsTo('/token/revocation').length).toBeGreaterThan(0);
 });
+
+test('many changes of the configuration at once are all kept', async () => {
+  const machine = newMachine();
+  const names = Array.from({ length: 8 }, (_, at) => `p${at}`);
+  const outcomes = await Promise.all(
+    names.map((name) => machine.spawn(['provider', 'add', name, '-q', ...work])),
+  );
+  expect(outcomes).toEqual(names.map(() => ({ exitCode: 0, stdout: '', stderr: '' })));
+  const { stdout } = await machine.run(['provider', 'list', '--json']);
+  for (const name of names) expect(stdout).toContain(`"${name}":`);
+});

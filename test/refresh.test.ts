@@ -172,3 +172,43 @@ test('many processes at once make one refresh between them', async () => {
   expect(acme.requestsTo('/token')).toHaveLength(before + 1);
   expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0 });
 });
+
+test('keys that cannot be fetched cost nothing: they are asked for before the refresh token is used', async () => {
+  const { acme, machine } = await signedIn();
+  for (const answer of [{ status: 500 }, { status: 404 }]) {
+    acme.answerNext('/jwks', answer);
+    const before = acme.requestsTo('/token').length;
+    const outcome = await machine.run(['token', '--force-refresh']);
+    expect([5, 6]).toContain(outcome.exitCode);
+    expect(acme.requestsTo('/token')).toHaveLength(before);
+  }
+  expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
+});
+
+test('a token that is good for a while, without a refresh token, is printed with a warning', async () => {
+  const { acme, machine } = await newcomer();
+  acme.answerNext('/token', {
+    status: 200,
+    headers: json,
+    body: '{"access_token":"short-lived","token_type":"bearer","expires_in":45}',
+  });
+  await machine.run([
+    'provider',
+    'add',
+    'plain',
+    '--issuer',
+    acme.issuer,
+    '--client-id',
+    'cli',
+    '--scope',
+    'email',
+  ]);
+  await machine.run(['login', '-p', 'plain', '-q'], browserOf(approves));
+  expect(await machine.run(['token', '-p', 'plain'])).toEqual({
+    exitCode: 0,
+    stdout: 'short-lived\n',
+    stderr: expect.stringMatching(
+      /^warning: .*there is no refresh token; this token is still good until \S+Z\n$/,
+    ),
+  });
+});

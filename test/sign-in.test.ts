@@ -125,7 +125,7 @@ test('status tells the sessions, and for one of them whether it can still give a
   expect(await machine.run(['status', '-p', 'acme'])).toEqual({
     exitCode: 4,
     stdout: '',
-    stderr: 'not signed in there\n',
+    stderr: 'not signed in to acme\n',
   });
 
   await machine.run(['login', '--prompt', 'consent'], browserOf(approves));

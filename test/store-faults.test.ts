@@ -123,6 +123,29 @@ describe('what stands in the place of a session file without being one', () => {
   });
 });
 
+test.each([
+  ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+  ['a folder', (path: string) => mkdirSync(path)],
+])('%s in the place of a lock is refused instead of waited for', async (_title, place) => {
+  const { machine, file } = await signIn();
+  rmSync(`${file}.queue`, { force: true });
+  place(`${file}.queue`);
+  expect(await machine.spawn(['token', '--force-refresh', '--timeout', '5s'])).toMatchObject({
+    exitCode: 7,
+    stdout: '',
+  });
+});
+
+test('an empty store.json is set aside by the next login, which finds the sessions’ key again', async () => {
+  const { machine } = await signIn();
+  truncateSync(join(machine.folder, 'state', 'store.json'), 0);
+  expect(await login(machine)).toMatchObject({
+    exitCode: 0,
+    stderr: expect.stringContaining('a damaged file was set aside'),
+  });
+  expect(await machine.spawn(['token'])).toEqual(success);
+});
+
 describe('the key of the sealed file', () => {
   test('gone: exit 4, nothing is deleted, and only a login makes a new one', async () => {
     const { machine, file, sessions } = await signIn();
@@ -201,6 +224,17 @@ describe('a passphrase', () => {
       exitCode: 7,
       stderr: expect.stringContaining('error: still signed in to acme as '),
     });
+    expect(readFileSync(file)).toEqual(sealed);
+    expect(existsSync(join(machine.folder, 'state', 'store.key'))).toBe(false);
+  });
+
+  test('is still asked for when store.json is lost: no key file takes its place', async () => {
+    const { machine, file } = await signIn(passphrase);
+    rmSync(join(machine.folder, 'state', 'store.json'));
+    const sealed = readFileSync(file);
+    expect(
+      await machine.spawn(['login', '-q', '--browser', agent], { AUTHCLI_STORE_PASSPHRASE: '' }),
+    ).toMatchObject({ exitCode: 7 });
     expect(readFileSync(file)).toEqual(sealed);
     expect(existsSync(join(machine.folder, 'state', 'store.key'))).toBe(false);
   });

@@ -90,16 +90,17 @@ function newToken(
   return currentToken(session, request);
 }
 
-/** Trouble on the way to the provider takes nothing from a token that is good for a while yet. */
+/** Neither trouble on the way to the provider nor the lack of a refresh token takes anything from a token that is good for a while yet. */
 function stillGoodToken(
   error: unknown,
   session: Session,
   request: SilentRequest,
   surroundings: ClientSurroundings,
 ): AcquiredToken {
-  const isNetworkTrouble = error instanceof AuthError && error.code === 'network';
+  const isNoReason =
+    error instanceof AuthError && (error.code === 'network' || session.refreshToken === null);
   const isGood = isUsable(session, { ...request, minTtlMs: 1 }, surroundings.now());
-  if (!isNetworkTrouble || request.forceRefresh || !isGood) throw error;
+  if (!isNoReason || request.forceRefresh || !isGood) throw error;
   surroundings.ownership.warn(`${error.message}; this token is still good until ${session.expiresAt}`);
   return currentToken(session, request);
 }

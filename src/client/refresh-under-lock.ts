@@ -21,7 +21,8 @@ export async function refreshUnderLock(
   surroundings.conceal(session.refreshToken);
   const metadata = await serverMetadata(session.issuer, surroundings);
   const client = { metadata, clientId: session.clientId };
-  const grant = { refreshToken: session.refreshToken, sub: session.account.sub };
+  const expectsIdToken = session.idToken !== null;
+  const grant = { refreshToken: session.refreshToken, sub: session.account.sub, expectsIdToken };
   const pending = writer.beginRefresh(open, surroundings.now());
   let answer: RefreshAnswer;
   try {

@@ -1,4 +1,5 @@
 import { AuthError } from '../errors.js';
+import { shellWord } from '../remote-text.js';
 import type { SessionSummary } from '../store/session.js';
 
 /** Only a new sign-in helps. */
@@ -13,7 +14,11 @@ export function notRefreshable({ provider, scope }: SessionSummary): AuthError {
     'login_required',
     `the token of ${provider} has expired, and there is no refresh token`,
     {
-      hint: `authcli login -p ${provider} --scope "${scope ?? 'openid'} offline_access" --prompt consent`,
+      hint: `authcli login -p ${provider} --scope ${shellWord(withOfflineAccess(scope))} --prompt consent`,
     },
   );
+}
+
+function withOfflineAccess(scope: string | null): string {
+  return [...new Set([...(scope ?? 'openid').split(' '), 'offline_access'])].join(' ');
 }

@@ -38,6 +38,8 @@ export async function signOut(
   });
 }
 
+const longestRevocationMs = 8_000;
+
 type Revocation = Omit<SignedOut, 'session'>;
 
 /** Whose key is gone can still be forgotten; whose key is only locked away cannot, for it will be there again. */
@@ -48,7 +50,7 @@ async function openAndRevoke(
 ): Promise<Revocation> {
   try {
     const { session } = await store.open(latest);
-    return await revokeTokens(session, surroundings);
+    return await revokeTokens(session, { ...surroundings, signal: limited(surroundings.signal) });
   } catch (error) {
     if (error instanceof AuthError && error.code === 'login_required')
       return skipped(latest.summary, error.message);
@@ -108,11 +110,16 @@ function skipped({ refreshable }: SessionSummary, reason: string): Revocation {
 
 /** What is no trouble with the provider must not end in a forgotten session that lives on over there. */
 function reasonOf(error: unknown): string {
-  if (
-    error instanceof AuthError &&
-    (error.code === 'network' || error.code === 'protocol' || error.code === 'denied')
-  ) {
+  if (error instanceof AuthError && ['network', 'protocol', 'denied', 'timeout'].includes(error.code)) {
     return error.message;
   }
   throw error;
+}
+
+/** Nobody who signs out waits for a provider that does not answer. */
+function limited(signal: AbortSignal): AbortSignal {
+  const limit = new AbortController();
+  const silent = new AuthError('timeout', 'the provider does not answer');
+  setTimeout(() => limit.abort(silent), longestRevocationMs).unref();
+  return AbortSignal.any([signal, limit.signal]);
 }

@@ -1,13 +1,14 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { SignedIn } from '../client/interactive.js';
 import { AuthError } from '../errors.js';
-import { assertChangeable, changeConfiguration } from '../providers/configuration.js';
+import { assertChangeable } from '../providers/configuration.js';
 import { assertProviderName, issuerFault, nameOfIssuer, type Provider } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
 import {
+  changeConfiguration,
   clientSurroundings,
   configuration,
   configurationFile,
@@ -184,7 +185,7 @@ async function saveProvider(
   context: Context,
 ): Promise<void> {
   const entry = { issuer, clientId, ...(scope !== null && { scope }) };
-  await changeConfiguration(configurationFile(context), ['providers', name], entry);
+  await changeConfiguration(context, ['providers', name], entry);
 }
 
 /** Once made, the choice holds: later logins must not land in another store because a flag was forgotten. */
@@ -192,7 +193,7 @@ async function keepChoiceOfStore(context: Context): Promise<void> {
   const { globals, terminal } = context;
   if (globals.store === undefined || (await configuration(context)).store !== undefined) return;
   try {
-    await changeConfiguration(configurationFile(context), ['store'], globals.store satisfies StoreName);
+    await changeConfiguration(context, ['store'], globals.store satisfies StoreName);
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
     terminal.warn(`the choice of --store ${globals.store} could not be kept: ${error.message}`);

@@ -3,7 +3,7 @@ import type { SignedOut } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoredSession } from '../store/session-store.js';
-import { accountLabel } from '../store/session.js';
+import { accountLabel, isAccount } from '../store/session.js';
 import { clientSurroundings, configuration, type Command, type Context } from './command.js';
 import type { OptionTable } from './options.js';
 
@@ -43,7 +43,9 @@ async function choose(client: AuthClient, all: boolean, context: Context): Promi
   const known = await configuration(context);
   if (all) {
     const sessions = listed(client, context).filter(
-      ({ summary }) => named === undefined || summary.provider === named,
+      ({ summary }) =>
+        (named === undefined || summary.provider === named) &&
+        (account === undefined || isAccount(summary.account, account)),
     );
     // A name that neither the configuration nor a session knows is a mistake.
     if (named !== undefined && sessions.length === 0) resolveProvider(known, named);

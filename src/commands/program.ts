@@ -120,7 +120,7 @@ function usageError(error: CommanderError, argv: readonly string[], program: Pro
   const named = program.commands.find((command) => argv.includes(command.name()));
   const help = `authcli ${named ? `${named.name()} ` : ''}--help`;
   if (error.code === 'commander.help')
-    return new AuthError('usage', `which ${named?.name()} command?`, { hint: help });
+    return new AuthError('usage', `which ${named ? `${named.name()} ` : ''}command?`, { hint: help });
   return new AuthError('usage', first, {
     hint: suggestion ? `${suggestion.replace(/[()]/g, '')} See ${help}` : help,
   });

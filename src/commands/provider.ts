@@ -1,10 +1,9 @@
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
-import { changeConfiguration } from '../providers/configuration.js';
 import { assertProviderName, issuerFault } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
 import { formatTable } from '../terminal/table.js';
-import { clientSurroundings, configuration, configurationFile, type Command } from './command.js';
+import { changeConfiguration, clientSurroundings, configuration, type Command } from './command.js';
 import { scopeOf } from './values.js';
 import type { OptionTable } from './options.js';
 
@@ -83,7 +82,7 @@ export const providerAdd: Command<typeof addOptions> = {
       );
     if (isElsewhere) throw stillSignedIn(name);
     const entry = { issuer, clientId, ...(scope && { scope: scopeOf(scope) }) };
-    await changeConfiguration(configurationFile(context), ['providers', name], entry);
+    await changeConfiguration(context, ['providers', name], entry);
     context.terminal.notice(`Added ${name}. Next: authcli login -p ${name}`, { text: '✓', style: 'green' });
   },
 };
@@ -102,9 +101,8 @@ export const providerRemove: Command = {
     if (client.getSessions().sessions.some(({ summary }) => summary.provider === name)) {
       throw stillSignedIn(name);
     }
-    const file = configurationFile(context);
-    if (defaultProvider === name) await changeConfiguration(file, ['defaultProvider'], undefined);
-    await changeConfiguration(file, ['providers', name], undefined);
+    if (defaultProvider === name) await changeConfiguration(context, ['defaultProvider'], undefined);
+    await changeConfiguration(context, ['providers', name], undefined);
     context.terminal.notice(`Removed ${name}.`, { text: '✓', style: 'green' });
   },
 };

@@ -1,4 +1,5 @@
 import { AuthClient } from '../client/auth-client.js';
+import type { Provider } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel, type SessionSummary } from '../store/session.js';
@@ -14,9 +15,11 @@ export const status: Command = {
 
   async run(_options, context) {
     const { world, terminal, globals } = context;
+    const known = await configuration(context);
     const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
     const isAboutOne = globals.provider !== undefined || globals.account !== undefined;
-    const sessions = isAboutOne ? await one(client, context) : all(client, context);
+    const provider = isAboutOne ? resolveProvider(known, globals.provider) : undefined;
+    const sessions = provider ? one(client, provider, context) : all(client, context);
     const now = world.now();
     if (globals.json) {
       world.stdout.write(
@@ -25,19 +28,17 @@ export const status: Command = {
     } else if (sessions.length > 0) {
       world.stdout.write(tabulate(sessions, client, now));
     } else {
-      terminal.notice(isAboutOne ? 'not signed in there' : 'no sessions: authcli login');
+      const nobody = provider && client.notSignedIn(provider, globals.account).message;
+      terminal.notice(nobody ?? 'no sessions: authcli login');
     }
     if (!isAboutOne) return 0;
     return sessions.some(({ summary }) => stateOf(summary, now) !== 'login_required') ? 0 : 4;
   },
 };
 
-async function one(client: AuthClient, context: Context): Promise<StoredSession[]> {
-  const { provider, account, store } = context.globals;
-  const found = client.findSession(resolveProvider(await configuration(context), provider), {
-    account,
-    store,
-  });
+function one(client: AuthClient, provider: Provider, { globals }: Context): StoredSession[] {
+  const { account, store } = globals;
+  const found = client.findSession(provider, { account, store });
   return found === undefined ? [] : [found];
 }
 

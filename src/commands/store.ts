@@ -1,8 +1,7 @@
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
-import { changeConfiguration } from '../providers/configuration.js';
 import { formatTable } from '../terminal/table.js';
-import { clientSurroundings, configuration, configurationFile, type Command } from './command.js';
+import { changeConfiguration, clientSurroundings, configuration, type Command } from './command.js';
 import { passphraseSource } from './passphrase.js';
 import type { OptionTable } from './options.js';
 
@@ -59,7 +58,7 @@ export const storeMigrate: Command<typeof migrateOptions> = {
     const passphrase = passphraseSource(options, context);
     const client = new AuthClient(clientSurroundings(context, { timeoutMs: oneMinute, passphrase }));
     const moved = await client.migrate(store);
-    await changeConfiguration(configurationFile(context), ['store'], store);
+    await changeConfiguration(context, ['store'], store);
     const where = store === 'keychain' ? "under the system's keychain" : 'in sealed files';
     context.terminal.notice(
       `${moved.length} session${moved.length === 1 ? '' : 's'} moved; all are ${where} now.`,

@@ -1,9 +1,8 @@
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
-import { changeConfiguration } from '../providers/configuration.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import { accountLabel } from '../store/session.js';
-import { clientSurroundings, configuration, configurationFile, type Command } from './command.js';
+import { changeConfiguration, clientSurroundings, configuration, type Command } from './command.js';
 
 export const switchCommand: Command = {
   name: 'switch',
@@ -20,7 +19,7 @@ export const switchCommand: Command = {
     }
     const provider = resolveProvider(await configuration(context), named);
     if (account === undefined) {
-      await changeConfiguration(configurationFile(context), ['defaultProvider'], provider.name);
+      await changeConfiguration(context, ['defaultProvider'], provider.name);
       terminal.notice(`${provider.name} is the default provider now.`, { text: '✓', style: 'green' });
       return;
     }

@@ -2,6 +2,7 @@ import { allowInsecureRequests, customFetch, discovery, None, type ServerMetadat
 
 import { AuthError } from '../errors.js';
 import { isProtectedAddress } from '../loopback.js';
+import { shellWord } from '../remote-text.js';
 import { isAboutTheDocument, toAuthError } from './failure.js';
 import { metadataFetch, type Wire } from './wire.js';
 
@@ -55,7 +56,7 @@ function assertMetadata(metadata: ServerMetadata, issuer: string): void {
 function assertIssuer(announced: string | undefined, issuer: string): void {
   if (announced !== undefined && announced !== issuer) {
     throw new AuthError('protocol', `the metadata at ${issuer} is of another issuer: ${announced}`, {
-      hint: `if you trust it, use exactly that issuer: --issuer ${announced}`,
+      hint: `if you trust it, use exactly that issuer: --issuer ${shellWord(announced)}`,
     });
   }
 }

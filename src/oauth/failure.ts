@@ -5,14 +5,14 @@ import {
   WWWAuthenticateChallengeError,
 } from 'openid-client';
 
-import { AuthError, systemErrorCode } from '../errors.js';
+import { AuthError, Interrupted, systemErrorCode } from '../errors.js';
 
 /** What was under way, as it reads after "the provider refused". */
 export type Action = 'the sign-in' | 'the code exchange' | 'the refresh' | 'the revocation' | 'discovery';
 
 /** Everything that openid-client throws, as something that a person can act on; what cannot be recognised stays a bug. */
 export function toAuthError(error: unknown, action: Action): unknown {
-  const own = findAuthError(error);
+  const own = findOwn(error);
   if (own !== undefined) return own;
   if (error instanceof AuthorizationResponseError) {
     return refusal(action, error.error, error.error_description, error);
@@ -76,9 +76,10 @@ function isNoJson(code: unknown): boolean {
   return code === 'OAUTH_RESPONSE_IS_NOT_JSON' || code === 'OAUTH_PARSE_ERROR';
 }
 
-function findAuthError(error: unknown): AuthError | undefined {
+/** What our own fetch threw, or a signal, under what openid-client put around it. */
+function findOwn(error: unknown): AuthError | Interrupted | undefined {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    if (at instanceof AuthError) return at;
+    if (at instanceof AuthError || at instanceof Interrupted) return at;
   }
   return undefined;
 }

@@ -6,6 +6,8 @@ import { AuthError } from '../errors.js';
 import type { TokenSet } from './token-set.js';
 
 const toleranceSeconds = 5 * 60;
+/** What a Date can hold. */
+const longestExpiry = 8.64e12;
 
 /**
  * What openid-client leaves unchecked in the code flow (OpenID Connect Core 3.1.3.7): foreign audiences, `azp`, `at_hash`,
@@ -15,6 +17,7 @@ export function assertIdToken({ claims, idToken, accessToken }: TokenSet, client
   if (claims === undefined || idToken === null) return;
   const audience = [claims.aud].flat();
   if (audience.length !== 1 || audience[0] !== clientId) refuse('it is meant for another audience as well');
+  if (claims.exp > longestExpiry) refuse('its expiry is no time');
   if (claims.azp !== undefined && claims.azp !== clientId) refuse('it was issued to another client (azp)');
   // OpenID Connect Core 2: at most 255 ASCII characters.
   if (!/^[\x20-\x7e]{1,255}$/.test(claims.sub)) refuse('its subject is empty or malformed');

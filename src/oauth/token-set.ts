@@ -16,6 +16,8 @@ export interface TokenSet {
   readonly scope: string | null;
 }
 
+/** Entra ID issues about 5 kB, and 20 kB happens. */
+const longestToken = 65_536;
 const oneHour = 3600;
 const oneYear = 365 * 24 * oneHour;
 
@@ -23,12 +25,19 @@ export function readTokenSet(
   response: TokenEndpointResponse & { claims(): IDToken | undefined },
   now: Date,
 ): TokenSet {
+  if (response.token_type !== 'bearer') {
+    throw new AuthError(
+      'protocol',
+      `the provider issued a token of another type than bearer: ${response.token_type}`,
+    );
+  }
   assertPrintable(response.access_token, 'access_token');
+  if (response.id_token !== undefined) assertPrintable(response.id_token, 'id_token');
   if (response.refresh_token !== undefined) assertPrintable(response.refresh_token, 'refresh_token');
   const lifetime = Math.min(response.expires_in ?? oneHour, oneYear);
   return {
     accessToken: response.access_token,
-    tokenType: response.token_type === 'bearer' ? 'Bearer' : response.token_type,
+    tokenType: 'Bearer',
     expiresAt: new Date(now.getTime() + lifetime * 1000).toISOString(),
     refreshToken: response.refresh_token ?? null,
     idToken: response.id_token ?? null,
@@ -39,6 +48,9 @@ export function readTokenSet(
 
 /** RFC 6749 A.12 and A.17, without the space: a line break here would end up in a header or a terminal. */
 function assertPrintable(token: string, field: string): void {
+  if (token.length > longestToken) {
+    throw new AuthError('protocol', `the provider's ${field} is longer than any token`);
+  }
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new AuthError('protocol', `the provider's ${field} holds characters that no token may have`);
   }

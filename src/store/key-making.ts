@@ -24,17 +24,26 @@ import { describeStore, readDescription } from './store-description.js';
 const scryptCost = 2 ** 17;
 
 /** For a login: the store's key, made on first use and only when the store says that there is none. */
-export function fetchOrMakeKey(store: StoreName, surroundings: KeySurroundings): Promise<SealingKey> {
-  return store === 'keychain' ? keychainKey(surroundings) : fileStoreKey(surroundings);
+export function fetchOrMakeKey(
+  store: StoreName,
+  surroundings: KeySurroundings,
+  inUse: readonly KeyReference[],
+): Promise<SealingKey> {
+  return store === 'keychain' ? keychainKey(surroundings, inUse) : fileStoreKey(surroundings, inUse);
 }
 
-async function keychainKey(surroundings: KeySurroundings): Promise<SealingKey> {
-  const account = readDescription(surroundings)?.id ?? 'none yet';
+async function keychainKey(
+  surroundings: KeySurroundings,
+  inUse: readonly KeyReference[],
+): Promise<SealingKey> {
+  // Where the description was lost, the sessions still know.
+  const lost = inUse.find((reference) => reference.kind === 'keychain')?.account;
+  const account = readDescription(surroundings)?.id ?? lost ?? 'none yet';
   // Where a person has to unlock it, this is what asks: before the lock, so that no other login waits for that.
   const known = await readForLogin(account, surroundings);
   if (known !== undefined) return inKeychain(account, known);
   return underStoreLock(surroundings, async () => {
-    const { id } = describeStore(surroundings, {});
+    const { id } = describeStore(surroundings, { ...(lost && { id: lost }) });
     const raced = await readForLogin(id, surroundings);
     return inKeychain(id, raced ?? (await makeKeychainKey(id, surroundings)));
   });
@@ -67,8 +76,12 @@ function noKeychain({ reason, message, hint }: KeychainTrouble): AuthError {
   });
 }
 
-async function fileStoreKey(surroundings: KeySurroundings): Promise<SealingKey> {
-  const known = readDescription(surroundings)?.file;
+async function fileStoreKey(
+  surroundings: KeySurroundings,
+  inUse: readonly KeyReference[],
+): Promise<SealingKey> {
+  const lost = inUse.find((reference) => reference.kind !== 'keychain');
+  const known = readDescription(surroundings)?.file ?? lost;
   if (known?.kind === 'passphrase') return passphraseKey(known, surroundings);
   if (known !== undefined && surroundings.passphrase.isRequested) {
     throw new AuthError(

@@ -1,9 +1,9 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { AuthError } from '../errors.js';
 import type { KeySurroundings } from './key-source.js';
-import { storeTrouble } from './own-file.js';
+import { noSurprise, storeTrouble } from './own-file.js';
 
 const longestWaitMs = 30_000;
 const betweenTriesMs = 25;
@@ -25,12 +25,7 @@ export async function withLock<T>(
     ownership.warn('this system has no file lock that authcli can use: do not run several authcli at once');
     return work();
   }
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'a', 0o600);
-  } catch (error) {
-    throw storeTrouble('write', path, error);
-  }
+  const descriptor = openLock(path);
   try {
     signal.throwIfAborted();
     const begun = Date.now();
@@ -52,6 +47,18 @@ export async function withLock<T>(
     // Closing frees the lock.
     closeSync(descriptor);
   }
+}
+
+/** A pipe in its place would hang the open, a link would have us lock somebody else's file. */
+function openLock(path: string): number {
+  try {
+    const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT | noSurprise, 0o600);
+    if (fstatSync(descriptor).isFile()) return descriptor;
+    closeSync(descriptor);
+  } catch (error) {
+    throw storeTrouble('lock', path, error);
+  }
+  throw new AuthError('store', `${path} is not a regular file`, { hint: `move it away: ${path}` });
 }
 
 /** Some network file systems know no locks. */

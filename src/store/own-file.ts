@@ -22,6 +22,9 @@ export interface Ownership {
 
 const largestFile = 1024 * 1024;
 
+/** No link is followed, and a pipe without a writer does not hang the open. Windows knows neither flag. */
+export const noSurprise = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
 /**
  * Reads a file that only we may have written; undefined when there is none.
  * A link, a pipe, a device or another user's file is refused: whoever put it there chooses what we read.
@@ -29,11 +32,7 @@ const largestFile = 1024 * 1024;
 export function readOwnFile(path: string, ownership: Ownership): string | undefined {
   let descriptor: number;
   try {
-    // A pipe without a writer would hang a blocking open. Windows knows neither flag.
-    descriptor = openSync(
-      path,
-      constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0),
-    );
+    descriptor = openSync(path, constants.O_RDONLY | noSurprise);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw storeTrouble('read', path, error);

@@ -129,8 +129,17 @@ export class SessionStore {
     const prefix = fileNamePrefix(owner.provider);
     const fileNames = all.filter((name) => name.startsWith(prefix));
     if (fileNames.length < 2) return fileNames;
-    const current = readOwnFile(this.pointerPath(owner), this.surroundings.ownership)?.trim();
+    const current = this.#readPointer(owner);
     return fileNames.toSorted((a, b) => Number(b === current) - Number(a === current));
+  }
+
+  /** A pointer that cannot be read points to nothing: the next sign-in makes a new one. */
+  #readPointer(owner: SessionOwner): string | undefined {
+    try {
+      return readOwnFile(this.pointerPath(owner), this.surroundings.ownership)?.trim();
+    } catch {
+      return undefined;
+    }
   }
 
   #readFolder(): string[] {

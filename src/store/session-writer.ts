@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
@@ -8,6 +8,7 @@ import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
 import { makeOwnFolder, readOwnFile, storeTrouble } from './own-file.js';
 import { openRecord, sealRecord } from './seal.js';
+import { setAsideDamagedDescription } from './store-description.js';
 import type { KeyReference, SealingKey } from './session-record.js';
 import {
   damagedRecord,
@@ -88,11 +89,14 @@ export class SessionWriter {
     makeOwnFolder(this.#store.folder, this.#surroundings.ownership);
     this.#assertReplaceable(owner);
     this.#assertWritable();
-    const key = await fetchOrMakeKey(store, this.#surroundings);
-    for (const { fileName, record } of this.#store.list().sessions) {
-      if (hasLostItsKey(record.key, key.reference)) this.#setAside(fileName);
-    }
-    return (session) => this.#keep(session, key);
+    setAsideDamagedDescription(this.#surroundings);
+    const key = await this.#fetchOrMakeKey(store);
+    return async (session) => {
+      for (const { fileName, record } of this.#store.list().sessions) {
+        if (hasLostItsKey(record.key, key.reference)) this.#setAside(fileName);
+      }
+      return this.#keep(session, key);
+    };
   }
 
   /** A refresh that is under way ends first: its result must not replace the newer sign-in. */
@@ -110,12 +114,15 @@ export class SessionWriter {
   }
 
   makeCurrent({ fileName, summary }: StoredSession): void {
-    this.#writing(this.#store.pointerPath(summary), (path) => writeFileAtomically(path, `${fileName}\n`));
+    this.#writing(this.#store.pointerPath(summary), (path) => {
+      if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) renameSync(path, asidePath(path));
+      writeFileAtomically(path, `${fileName}\n`);
+    });
   }
 
   /** Seals every session with the key of `store`. One at a time: whatever stops it, each lies in one store or the other. */
   async migrate(store: StoreName): Promise<readonly StoredSession[]> {
-    const key = await fetchOrMakeKey(store, this.#surroundings);
+    const key = await this.#fetchOrMakeKey(store);
     const moved: StoredSession[] = [];
     for (const { fileName } of this.#store.list().sessions.filter((stored) => stored.store !== store)) {
       await this.exclusively(fileName, async (latest) => {
@@ -126,6 +133,11 @@ export class SessionWriter {
       });
     }
     return moved;
+  }
+
+  #fetchOrMakeKey(store: StoreName): Promise<SealingKey> {
+    const inUse = this.#store.list().sessions.map(({ record }) => record.key);
+    return fetchOrMakeKey(store, this.#surroundings, inUse);
   }
 
   /** Before anything is revoked: a session that cannot be removed would stay behind with tokens that are worth nothing. */
@@ -167,7 +179,7 @@ export class SessionWriter {
 
   /** Never deletes: what cannot be opened today may be opened by a key that comes back. */
   #setAside(fileName: string): void {
-    const aside = `${this.#store.path(fileName)}.damaged-${Date.now().toString(36)}`;
+    const aside = asidePath(this.#store.path(fileName));
     this.#writing(aside, () => renameSync(this.#store.path(fileName), aside));
     this.#surroundings.ownership.warn(`a session that cannot be opened was set aside: ${aside}`);
   }
@@ -205,6 +217,10 @@ export class SessionWriter {
 function sessionFileName({ provider, issuer, clientId, account }: Session): string {
   const identity = JSON.stringify([issuer, clientId, account.sub]);
   return `${fileNamePrefix(provider)}${hash('sha256', identity).slice(0, 16)}.session`;
+}
+
+function asidePath(path: string): string {
+  return `${path}.damaged-${Date.now().toString(36)}`;
 }
 
 /** Sealed with what once lay where `present` lies now. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { AuthError } from '../errors.js';
@@ -38,7 +39,7 @@ export function readDescription({ folder, ownership }: StoreFolder): StoreDescri
 }
 
 /** Call under the store's lock. */
-export function describeStore(where: StoreFolder, change: Pick<StoreDescription, 'file'>): StoreDescription {
+export function describeStore(where: StoreFolder, change: Partial<StoreDescription>): StoreDescription {
   const known = readDescription(where);
   const description = { ...(known ?? { id: randomBytes(16).toString('hex') }), ...change };
   const path = descriptionPath(where.folder);
@@ -48,6 +49,22 @@ export function describeStore(where: StoreFolder, change: Pick<StoreDescription,
     throw storeTrouble('write', path, error);
   }
   return description;
+}
+
+/** For a sign-in: sessions name their keys themselves, so all that is lost with it can be found again. */
+export function setAsideDamagedDescription(where: StoreFolder): void {
+  const path = descriptionPath(where.folder);
+  try {
+    readDescription(where);
+  } catch {
+    const aside = `${path}.damaged-${Date.now().toString(36)}`;
+    try {
+      renameSync(path, aside);
+    } catch (error) {
+      throw storeTrouble('write', path, error);
+    }
+    where.ownership.warn(`a damaged file was set aside: ${aside}`);
+  }
 }
 
 function descriptionPath(folder: string): string {
