@@ -2,14 +2,7 @@ import { join } from 'node:path';
 
 import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
-import {
-  assertChangeable,
-  changeConfiguration as writeConfiguration,
-  readConfiguration,
-  type Configuration,
-  type ConfigurationFile,
-} from '../providers/configuration.js';
-import { withLock } from '../store/lock.js';
+import { readConfiguration, type Configuration, type ConfigurationFile } from '../providers/configuration.js';
 import type { PassphraseSource } from '../store/key-source.js';
 import type { Terminal } from '../terminal/terminal.js';
 import type { World } from '../world.js';
@@ -60,20 +53,6 @@ export function configurationFile({ world, globals }: Context): ConfigurationFil
 
 export function configuration(context: Context): Promise<Configuration> {
   return readConfiguration(configurationFile(context));
-}
-
-/** One change at a time, whoever else is changing it. */
-export async function changeConfiguration(
-  context: Context,
-  path: readonly string[],
-  value: unknown,
-): Promise<void> {
-  const file = configurationFile(context);
-  assertChangeable(file);
-  const { ownership, signal, waiting } = clientSurroundings(context, { timeoutMs: 60_000 });
-  await withLock(`${file.path}.lock`, { ownership, signal, waiting }, () =>
-    writeConfiguration(file, path, value),
-  );
 }
 
 export interface Bounds {

@@ -1,14 +1,14 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { SignedIn } from '../client/interactive.js';
 import { AuthError } from '../errors.js';
-import { assertChangeable } from '../providers/configuration.js';
+import { assertChangeable } from '../providers/edit-configuration.js';
 import { assertProviderName, issuerFault, nameOfIssuer, type Provider } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
+import { changeConfiguration } from './change-configuration.js';
 import {
-  changeConfiguration,
   clientSurroundings,
   configuration,
   configurationFile,

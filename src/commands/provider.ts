@@ -3,7 +3,8 @@ import { AuthError } from '../errors.js';
 import { assertProviderName, issuerFault } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
 import { formatTable } from '../terminal/table.js';
-import { changeConfiguration, clientSurroundings, configuration, type Command } from './command.js';
+import { changeConfiguration } from './change-configuration.js';
+import { clientSurroundings, configuration, type Command } from './command.js';
 import { scopeOf } from './values.js';
 import type { OptionTable } from './options.js';
 

@@ -1,7 +1,8 @@
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
 import { formatTable } from '../terminal/table.js';
-import { changeConfiguration, clientSurroundings, configuration, type Command } from './command.js';
+import { changeConfiguration } from './change-configuration.js';
+import { clientSurroundings, configuration, type Command } from './command.js';
 import { passphraseSource } from './passphrase.js';
 import type { OptionTable } from './options.js';
 

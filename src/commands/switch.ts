@@ -2,7 +2,8 @@ import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import { accountLabel } from '../store/session.js';
-import { changeConfiguration, clientSurroundings, configuration, type Command } from './command.js';
+import { changeConfiguration } from './change-configuration.js';
+import { clientSurroundings, configuration, type Command } from './command.js';
 
 export const switchCommand: Command = {
   name: 'switch',

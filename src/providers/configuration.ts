@@ -1,9 +1,7 @@
-import { mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
 
 import type { ParseError } from 'jsonc-parser';
 
-import { reserveFile, writeFileAtomically } from '../atomic-file.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { decodeConfiguration, type Configuration } from './decode-configuration.js';
 
@@ -21,38 +19,7 @@ export async function readConfiguration(file: ConfigurationFile): Promise<Config
   return decodeText(readText(file), file);
 }
 
-/** Sets, or with undefined removes, one value in place: comments and order stay as the person wrote them. */
-export async function changeConfiguration(
-  file: ConfigurationFile,
-  path: readonly string[],
-  value: unknown,
-): Promise<void> {
-  const { applyEdits, modify } = await import('jsonc-parser');
-  const text = readText(file).trim() || '{}';
-  const formattingOptions = { insertSpaces: true, tabSize: 2, eol: '\n' };
-  const changed = applyEdits(text, modify(text, [...path], value, { formattingOptions }));
-  await decodeText(changed, file);
-  writing(file, (target) => writeFileAtomically(target, `${changed.trimEnd()}\n`));
-}
-
-/** Before anything is done that would have to be undone if the configuration could not be written. */
-export function assertChangeable(file: ConfigurationFile): void {
-  writing(file, (target) => reserveFile(target, 0).discard());
-}
-
-function writing({ path }: ConfigurationFile, write: (target: string) => void): void {
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    write(behindLinks(path));
-  } catch (error) {
-    throw new AuthError('store', `cannot write ${path}: ${systemErrorCode(error) ?? 'unknown failure'}`, {
-      hint: 'check the mode and the owner of that folder, or set AUTHCLI_CONFIG_DIR',
-      cause: error,
-    });
-  }
-}
-
-async function decodeText(text: string, file: ConfigurationFile): Promise<Configuration> {
+export async function decodeText(text: string, file: ConfigurationFile): Promise<Configuration> {
   if (text.trim() === '') return { providers: {} };
   return decodeConfiguration(await parse(text, file.path), file.path);
 }
@@ -84,7 +51,7 @@ function spelledOut(code: string): string {
   return code.replace(/(?<=.)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase();
 }
 
-function readText({ path, required }: ConfigurationFile): string {
+export function readText({ path, required }: ConfigurationFile): string {
   try {
     const stats = statSync(path);
     if (!stats.isFile() || stats.size > largestFile)
@@ -97,14 +64,5 @@ function readText({ path, required }: ConfigurationFile): string {
     throw new AuthError('usage', `cannot read the configuration ${path}: ${reason ?? 'unknown failure'}`, {
       cause: error,
     });
-  }
-}
-
-/** People keep their configuration as a link into a folder of dotfiles: the rename must hit its target. */
-function behindLinks(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
   }
 }

@@ -1,0 +1,17 @@
+import { assertChangeable, editConfiguration } from '../providers/edit-configuration.js';
+import { withLock } from '../store/lock.js';
+import { clientSurroundings, configurationFile, type Context } from './command.js';
+
+/** One change at a time, whoever else is changing it. */
+export async function changeConfiguration(
+  context: Context,
+  path: readonly string[],
+  value: unknown,
+): Promise<void> {
+  const file = configurationFile(context);
+  assertChangeable(file);
+  const { ownership, signal, waiting } = clientSurroundings(context, { timeoutMs: 60_000 });
+  await withLock(`${file.path}.lock`, { ownership, signal, waiting }, () =>
+    editConfiguration(file, path, value),
+  );
+}
