@@ -9,7 +9,7 @@ export function oneLine(text: string): string {
     .replace(/\p{Cc}+/gu, ' ')
     .replace(/[\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, '')
     .trim();
-  return clean.length > longest ? `${clean.slice(0, longest - 1)}…` : clean;
+  return clean.length > longest ? `${clean.slice(0, longest - 3)}...` : clean;
 }
 
 /** As one word of a command that a person may copy: what a provider chose must not become a command of its own. */
