@@ -30,7 +30,7 @@ export class AuthClient {
    * @throws {AuthError} `login_required` when only a person can help; `network` when the provider cannot be reached
    */
   async acquireTokenSilent(provider: Provider, request: SilentRequest): Promise<AcquiredToken> {
-    const stored = this.#find(provider, request);
+    const stored = this.findSession(provider, request);
     if (stored === undefined) throw this.notSignedIn(provider, request.account);
     assertNotEnded(stored);
     const { session } = await this.#store.open(stored);
@@ -56,8 +56,9 @@ export class AuthClient {
     return this.#store.list(provider && owner(provider));
   }
 
-  findSession(provider: Provider, filter: SessionFilter): StoredSession | undefined {
-    return this.#find(provider, filter);
+  findSession(provider: Provider, { account, store }: SessionFilter): StoredSession | undefined {
+    const found = this.#store.find(owner(provider), account);
+    return store === undefined || found?.store === store ? found : undefined;
   }
 
   isCurrent({ summary, fileName }: StoredSession): boolean {
@@ -80,11 +81,6 @@ export class AuthClient {
   async signOut(stored: StoredSession, request: SignOutRequest): Promise<SignedOut> {
     const { signOut } = await import('./sign-out.js');
     return signOut(stored, request, this.#store, this.#surroundings);
-  }
-
-  #find(provider: Provider, { account, store }: SessionFilter): StoredSession | undefined {
-    const found = this.#store.find(owner(provider), account);
-    return store === undefined || found?.store === store ? found : undefined;
   }
 
   /** What to say of somebody whose session is not there, with those that are. */

@@ -10,7 +10,7 @@ export async function changeConfiguration(
 ): Promise<void> {
   const file = configurationFile(context);
   assertChangeable(file);
-  const { ownership, signal, waiting } = clientSurroundings(context, { timeoutMs: 60_000 });
+  const { ownership, signal, waiting } = clientSurroundings(context);
   await withLock(`${file.path}.lock`, { ownership, signal, waiting }, () =>
     editConfiguration(file, path, value),
   );

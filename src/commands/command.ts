@@ -56,21 +56,22 @@ export function configuration(context: Context): Promise<Configuration> {
 }
 
 export interface Bounds {
-  /** Without --timeout. */
-  readonly timeoutMs: number;
+  /** Without --timeout; a minute when absent. */
+  readonly timeoutMs?: number;
   /** Absent: nobody is asked, neither here nor by the keychain. */
   readonly passphrase?: PassphraseSource;
 }
 
+const oneMinute = 60_000;
 const keychainCallMs = 5_000;
 
 /** The outside world as a client of the library sees it, ended by the deadline or by a signal. */
 export function clientSurroundings(
   context: Context,
-  bounds: Bounds,
+  bounds: Bounds = {},
 ): ClientSurroundings & { readonly deadline: Date } {
   const { world, terminal, globals } = context;
-  const timeoutMs = globals.timeout ?? bounds.timeoutMs;
+  const timeoutMs = globals.timeout ?? bounds.timeoutMs ?? oneMinute;
   const mayPrompt = bounds.passphrase !== undefined && !globals.noInput;
   let signal: AbortSignal | undefined;
   return {

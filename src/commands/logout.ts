@@ -19,7 +19,7 @@ export const logout: Command<typeof logoutOptions> = {
 
   async run(options, context) {
     const { world, terminal, globals } = context;
-    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const client = new AuthClient(clientSurroundings(context));
     const sessions = await choose(client, options.all ?? false, context);
     if (sessions.length === 0) terminal.notice('not signed in: there is nothing to log out of');
     const signedOut: SignedOut[] = [];

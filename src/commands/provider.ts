@@ -74,7 +74,7 @@ export const providerAdd: Command<typeof addOptions> = {
         hint: 'add --force to replace it, or choose another name',
       });
     }
-    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const client = new AuthClient(clientSurroundings(context));
     const isElsewhere = client
       .getSessions()
       .sessions.some(
@@ -98,7 +98,7 @@ export const providerRemove: Command = {
     assertProviderName(name);
     const { providers, defaultProvider } = await configuration(context);
     if (!Object.hasOwn(providers, name)) throw unknownProvider(name, Object.keys(providers));
-    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const client = new AuthClient(clientSurroundings(context));
     if (client.getSessions().sessions.some(({ summary }) => summary.provider === name)) {
       throw stillSignedIn(name);
     }

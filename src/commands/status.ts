@@ -16,7 +16,7 @@ export const status: Command = {
   async run(_options, context) {
     const { world, terminal, globals } = context;
     const known = await configuration(context);
-    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const client = new AuthClient(clientSurroundings(context));
     const isAboutOne = globals.provider !== undefined || globals.account !== undefined;
     const provider = isAboutOne ? resolveProvider(known, globals.provider) : undefined;
     const sessions = provider ? one(client, provider, context) : all(client, context);

@@ -6,8 +6,6 @@ import { clientSurroundings, configuration, type Command } from './command.js';
 import { passphraseSource } from './passphrase.js';
 import type { OptionTable } from './options.js';
 
-const oneMinute = 60_000;
-
 export const storeStatus: Command = {
   name: 'store status',
   summary: 'where sessions are kept, and whether the keychain can be used',
@@ -15,7 +13,7 @@ export const storeStatus: Command = {
 
   async run(_options, context) {
     const { world, terminal, globals } = context;
-    const surroundings = clientSurroundings(context, { timeoutMs: oneMinute });
+    const surroundings = clientSurroundings(context);
     const { sessions, damaged } = new AuthClient(surroundings).getSessions();
     const probe = await (await world.keychain()).read('probe', surroundings.patience);
     const count = (store: string) => sessions.filter((session) => session.store === store).length;
@@ -57,7 +55,7 @@ export const storeMigrate: Command<typeof migrateOptions> = {
       throw new AuthError('usage', 'a store is keychain or file', { hint: 'authcli store migrate file' });
     }
     const passphrase = passphraseSource(options, context);
-    const client = new AuthClient(clientSurroundings(context, { timeoutMs: oneMinute, passphrase }));
+    const client = new AuthClient(clientSurroundings(context, { passphrase }));
     const moved = await client.migrate(store);
     await changeConfiguration(context, ['store'], store);
     const where = store === 'keychain' ? "under the system's keychain" : 'in sealed files';

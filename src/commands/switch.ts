@@ -24,7 +24,7 @@ export const switchCommand: Command = {
       terminal.notice(`${provider.name} is the default provider now.`, { text: '✓', style: 'green' });
       return;
     }
-    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const client = new AuthClient(clientSurroundings(context));
     const found = client.findSession(provider, { account, store });
     if (found === undefined) throw client.notSignedIn(provider, account);
     await client.makeCurrent(found);

@@ -50,7 +50,7 @@ export const token: Command<typeof tokenOptions> = {
   async run(options, context) {
     const { world, globals } = context;
     const provider = resolveProvider(await configuration(context), globals.provider);
-    const client = new AuthClient(clientSurroundings(context, { timeoutMs: 60_000 }));
+    const client = new AuthClient(clientSurroundings(context));
     const request = {
       account: globals.account,
       store: globals.store,

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
 
@@ -86,6 +87,17 @@ function checkOwnFolder(path: string, ownership: Ownership): void {
     chmodSync(path, 0o700);
     ownership.warn(`${path} was open to others: narrowed to 0700`);
   }
+}
+
+/** Never deletes: what cannot be read today may be readable tomorrow. Returns where it lies now. */
+export function setAside(path: string): string {
+  const aside = `${path}.damaged-${Date.now().toString(36)}`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    throw storeTrouble('write', path, error);
+  }
+  return aside;
 }
 
 /** A file-system failure, as the person sees it. */

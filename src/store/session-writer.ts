@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
-import { lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
-import { makeOwnFolder, readOwnFile, storeTrouble } from './own-file.js';
+import { makeOwnFolder, readOwnFile, setAside, storeTrouble } from './own-file.js';
 import { openRecord, sealRecord } from './seal.js';
 import { setAsideDamagedDescription } from './store-description.js';
 import type { KeyReference, SealingKey } from './session-record.js';
@@ -88,7 +88,7 @@ export class SessionWriter {
     makeOwnFolder(this.#surroundings.folder, this.#surroundings.ownership);
     makeOwnFolder(this.#store.folder, this.#surroundings.ownership);
     this.#assertReplaceable(owner);
-    this.#assertWritable();
+    this.#assertWritable(roomForSession);
     setAsideDamagedDescription(this.#surroundings);
     const key = await this.#fetchOrMakeKey(store);
     return async (session) => {
@@ -115,7 +115,7 @@ export class SessionWriter {
 
   makeCurrent({ fileName, summary }: StoredSession): void {
     this.#writing(this.#store.pointerPath(summary), (path) => {
-      if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) renameSync(path, asidePath(path));
+      if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) setAside(path);
       writeFileAtomically(path, `${fileName}\n`);
     });
   }
@@ -142,7 +142,7 @@ export class SessionWriter {
 
   /** Before anything is revoked: a session that cannot be removed would stay behind with tokens that are worth nothing. */
   assertRemovable(): void {
-    this.#writing(this.#store.folder, (folder) => reserveFile(join(folder, 'probe'), 0).discard());
+    this.#assertWritable(0);
   }
 
   remove({ fileName, summary }: StoredSession): void {
@@ -177,10 +177,8 @@ export class SessionWriter {
     }
   }
 
-  /** Never deletes: what cannot be opened today may be opened by a key that comes back. */
   #setAside(fileName: string): void {
-    const aside = asidePath(this.#store.path(fileName));
-    this.#writing(aside, () => renameSync(this.#store.path(fileName), aside));
+    const aside = setAside(this.#store.path(fileName));
     this.#surroundings.ownership.warn(`a session that cannot be opened was set aside: ${aside}`);
   }
 
@@ -199,10 +197,8 @@ export class SessionWriter {
     }
   }
 
-  #assertWritable(): void {
-    this.#writing(this.#store.folder, (folder) =>
-      reserveFile(join(folder, 'probe'), roomForSession).discard(),
-    );
+  #assertWritable(size: number): void {
+    this.#writing(this.#store.folder, (folder) => reserveFile(join(folder, 'probe'), size).discard());
   }
 
   #writing<T>(path: string, write: (path: string) => T): T {
@@ -217,10 +213,6 @@ export class SessionWriter {
 function sessionFileName({ provider, issuer, clientId, account }: Session): string {
   const identity = JSON.stringify([issuer, clientId, account.sub]);
   return `${fileNamePrefix(provider)}${hash('sha256', identity).slice(0, 16)}.session`;
-}
-
-function asidePath(path: string): string {
-  return `${path}.damaged-${Date.now().toString(36)}`;
 }
 
 /** Sealed with what once lay where `present` lies now. */

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { AuthError } from '../errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
-import { readOwnFile, storeTrouble, type Ownership } from './own-file.js';
+import { readOwnFile, setAside, storeTrouble, type Ownership } from './own-file.js';
 import { isKeyReference, type KeyReference } from './session-record.js';
 
 export interface StoreFolder {
@@ -57,13 +56,7 @@ export function setAsideDamagedDescription(where: StoreFolder): void {
   try {
     readDescription(where);
   } catch {
-    const aside = `${path}.damaged-${Date.now().toString(36)}`;
-    try {
-      renameSync(path, aside);
-    } catch (error) {
-      throw storeTrouble('write', path, error);
-    }
-    where.ownership.warn(`a damaged file was set aside: ${aside}`);
+    where.ownership.warn(`a damaged file was set aside: ${setAside(path)}`);
   }
 }
 
