@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** The hostile cases at full length: what `docs/security.md` reports. */
+export default defineConfig({
+  test: {
+    include: ['test/hostile/**/*.test.ts'],
+    reporters: ['default', './test/support/case-summary.ts', './test/support/closing-line.ts'],
+    pool: 'forks',
+    testTimeout: 120_000,
+    hookTimeout: 30_000,
+    env: { AUTHCLI_HOSTILE: 'full' },
+  },
+});
