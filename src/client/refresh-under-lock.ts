@@ -1,6 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { refresh, type RefreshAnswer } from '../oauth/refresh.js';
 import type { TokenSet } from '../oauth/token-set.js';
-import { isAmbiguous } from '../oauth/wire.js';
+import { isAmbiguous, ProviderBusy } from '../oauth/wire.js';
 import type { OpenSession } from '../store/session-store.js';
 import type { SessionWriter } from '../store/session-writer.js';
 import type { AccessToken, Session } from '../store/session.js';
@@ -8,6 +10,9 @@ import { targetKey, type TokenTarget } from './acquired-token.js';
 import { serverMetadata } from './server-metadata.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
+
+/** Others wait for the lock meanwhile, 30 s at most. */
+const longestPauseMs = 10_000;
 
 /** Asks the provider and makes its answer durable; the caller holds the session's lock. */
 export async function refreshUnderLock(
@@ -26,7 +31,7 @@ export async function refreshUnderLock(
   const pending = writer.beginRefresh(open, surroundings.now());
   let answer: RefreshAnswer;
   try {
-    answer = await retryingOnce(() => refresh(client, grant, target, surroundings));
+    answer = await retryingOnce(() => refresh(client, grant, target, surroundings), surroundings.signal);
   } catch (error) {
     pending.abandon(isAmbiguous(error));
     throw error;
@@ -44,11 +49,20 @@ export async function refreshUnderLock(
 /**
  * A request whose answer was lost may have been acted on. Providers with a grace period answer the old refresh token once
  * more, and those that did not act do so anyway; with the others nothing is lost that was not lost already.
+ * A provider that is busy is asked again when it says, if that is soon.
  */
-async function retryingOnce(request: () => Promise<RefreshAnswer>): Promise<RefreshAnswer> {
+async function retryingOnce(
+  request: () => Promise<RefreshAnswer>,
+  signal: AbortSignal,
+): Promise<RefreshAnswer> {
   try {
     return await request();
   } catch (error) {
+    const pauseMs = error instanceof ProviderBusy ? error.retryAfterMs : undefined;
+    if (pauseMs !== undefined && pauseMs <= longestPauseMs) {
+      await pause(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+      return request();
+    }
     if (!isAmbiguous(error)) throw error;
     const answer = await request();
     if (answer.kind === 'refreshed') return answer;

@@ -13,6 +13,21 @@ export interface Wire {
   readonly redact: (text: string) => string;
 }
 
+/** The provider cannot answer now, whatever the body of its answer says. */
+export class ProviderBusy extends AuthError {
+  /** RFC 9110 10.2.3; undefined where it does not say. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor({ status, headers }: Response, endpoint: string, now: Date) {
+    const retryAfterMs = parseRetryAfter(headers.get('retry-after'), now);
+    const when = retryAfterMs === undefined ? 'in a moment' : `in ${Math.ceil(retryAfterMs / 1000)} s`;
+    super('network', `the provider answers ${status} at ${endpoint}`, {
+      hint: `try again ${when}; nothing that is stored was changed`,
+    });
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 /** As openid-client declares it, so that what it hands over fits. */
 type FetchOptions = {
@@ -85,9 +100,7 @@ async function exchange(url: string, init: RequestInit, wire: Wire): Promise<Res
     wire.trace(`${init.method ?? 'GET'} ${withoutQuery(url)}: ${response.status}`);
     if (response.status >= 500 || response.status === 429 || response.status === 408) {
       await response.body?.cancel();
-      throw new AuthError('network', `the provider answers ${response.status} at ${withoutQuery(url)}`, {
-        hint: 'try again in a moment; nothing that is stored was changed',
-      });
+      throw new ProviderBusy(response, withoutQuery(url), wire.now());
     }
     return await readWhole(response);
   } catch (error) {
@@ -100,6 +113,13 @@ async function exchange(url: string, init: RequestInit, wire: Wire): Promise<Res
       cause: error,
     });
   }
+}
+
+/** Seconds, or a date; anything else says nothing. */
+function parseRetryAfter(header: string | null, now: Date): number | undefined {
+  if (header === null) return undefined;
+  const ms = /^\d{1,9}$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now.getTime();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
 async function readWhole(response: Response): Promise<Response> {
