@@ -5,7 +5,8 @@ import type { Duplex } from 'node:stream';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { limitConnections } from './connections.js';
 import { buildNotice, buildPage, type LoginOutcome } from './page.js';
-import { sendRawReply, sendReply, type Reply } from './reply.js';
+import { pendingUrlAddress } from './pending-url.js';
+import { sendRawReply, sendReply, sendText, type Reply } from './reply.js';
 import { authorizationResponseUrl, findRefusal } from './request-check.js';
 import { carriesState, findMalformation } from './response-parameters.js';
 
@@ -20,6 +21,8 @@ export interface AuthorizationResponseListener {
    * Never settles once the listener is closed.
    */
   receive(state: string): Promise<ReceivedResponse>;
+  /** Tells the URL to whoever asks at the address that is returned, for as long as the listener is open. */
+  offer(authorizationUrl: URL): string;
   /** Cuts every connection and frees the port. */
   close(): Promise<void>;
 }
@@ -63,10 +66,14 @@ export async function listenForAuthorizationResponse(
   const redirectUri = new URL(`http://127.0.0.1:${port}${options.path}`);
 
   let waiting: { readonly state: string; readonly deliver: (response: ReceivedResponse) => void } | undefined;
+  let offered: { readonly address: URL; readonly text: string } | undefined;
   let isAnswered = false;
   let ignored = 0;
 
   function receiveRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (offered !== undefined && findRefusal(request, offered.address) === undefined) {
+      return sendText(response, offered.text);
+    }
     const refusal = findRefusal(request, redirectUri);
     if (refusal !== undefined) return refuse(response, refusal.status, refusal.message);
 
@@ -113,6 +120,11 @@ export async function listenForAuthorizationResponse(
       new Promise((deliver) => {
         waiting = { state, deliver };
       }),
+    offer: (authorizationUrl) => {
+      const address = pendingUrlAddress(authorizationUrl, redirectUri);
+      offered = { address, text: authorizationUrl.href };
+      return address.href;
+    },
     close: () =>
       new Promise((resolve) => {
         // Closing twice is an error to Node, and nothing to us.

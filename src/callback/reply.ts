@@ -19,6 +19,15 @@ export async function sendReply(response: ServerResponse, reply: Reply): Promise
   });
 }
 
+/** For a program. */
+export function sendText(response: ServerResponse, text: string): void {
+  const headers = headersOf({
+    status: 200,
+    page: { html: text, contentSecurityPolicy: "default-src 'none'" },
+  });
+  response.writeHead(200, { ...headers, 'Content-Type': 'text/plain; charset=utf-8' }).end(text);
+}
+
 /** The same reply where the HTTP parser gave up, so that there is no request to answer. */
 export function sendRawReply(socket: Duplex, reply: Reply): void {
   const headers = Object.entries(headersOf(reply)).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -1,5 +1,5 @@
 import { AuthError } from '../errors.js';
-import type { Provider } from '../providers/provider.js';
+import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import { SessionStore, type SessionListing, type StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
@@ -47,17 +47,17 @@ export class AuthClient {
     request: InteractiveRequest,
     conversation: SignInConversation,
   ): Promise<SignedIn> {
-    const { signIn } = await import('./interactive.js');
-    return signIn(provider, request, conversation, this.#store, this.#surroundings);
+    const { signInOnce } = await import('./sign-in-once.js');
+    return signInOnce(provider, request, conversation, this.#store, this.#surroundings);
   }
 
   /** The sessions that are kept, of one provider or of all. */
   getSessions(provider?: Provider): SessionListing {
-    return this.#store.list(provider && owner(provider));
+    return this.#store.list(provider && ownerOf(provider));
   }
 
   findSession(provider: Provider, { account, store }: SessionFilter): StoredSession | undefined {
-    const found = this.#store.find(owner(provider), account);
+    const found = this.#store.find(ownerOf(provider), account);
     return store === undefined || found?.store === store ? found : undefined;
   }
 
@@ -84,9 +84,10 @@ export class AuthClient {
   }
 
   /** What to say of somebody whose session is not there, with those that are. */
-  notSignedIn({ name, issuer, clientId }: Provider, account: string | undefined): AuthError {
+  notSignedIn(provider: Provider, account: string | undefined): AuthError {
+    const { name } = provider;
     const login = `authcli login -p ${name}`;
-    const { sessions } = this.#store.list({ provider: name, issuer, clientId });
+    const { sessions } = this.#store.list(ownerOf(provider));
     if (account === undefined || sessions.length === 0) {
       return new AuthError('login_required', `not signed in to ${name}`, { hint: login });
     }
@@ -95,10 +96,6 @@ export class AuthClient {
       hint: `${login} -a ${account}`,
     });
   }
-}
-
-function owner({ name, issuer, clientId }: Provider): { provider: string; issuer: string; clientId: string } {
-  return { provider: name, issuer, clientId };
 }
 
 function assertNotEnded({ summary }: StoredSession): void {

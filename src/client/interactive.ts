@@ -4,7 +4,7 @@ import { AuthError, Interrupted } from '../errors.js';
 import { beginAuthorization, type Transaction } from '../oauth/authorization-code.js';
 import { defaultScope } from '../oauth/discovery.js';
 import type { TokenSet } from '../oauth/token-set.js';
-import type { Provider } from '../providers/provider.js';
+import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
@@ -36,6 +36,8 @@ export interface SignedIn {
 
 /** What the person is told, and what the person may answer, while the browser does its work. */
 export interface SignInConversation {
+  /** Another process waits for the same sign-in: this is where its browser went. */
+  pendingElsewhere(url: URL): void;
   /** Told before a browser is started, or with `isManual` in its place. */
   authorizationUrl(url: URL, isManual: boolean): void;
   browserNotLaunched(reason: string): void;
@@ -48,18 +50,19 @@ export interface SignInConversation {
 
 const path = '/callback';
 
-/** Authorization code with PKCE over a loopback redirect (RFC 6749 4.1, RFC 7636, RFC 8252). */
+/**
+ * Authorization code with PKCE over a loopback redirect (RFC 6749 4.1, RFC 7636, RFC 8252).
+ * `announce` is told where another process of the same user can learn the URL.
+ */
 export async function signIn(
   provider: Provider,
   request: InteractiveRequest,
   conversation: SignInConversation,
   store: SessionStore,
   surroundings: ClientSurroundings,
+  announce?: (address: string) => void,
 ): Promise<SignedIn> {
-  const keep = await new SessionWriter(store).prepareForLogin(
-    { ...provider, provider: provider.name },
-    request.store,
-  );
+  const keep = await new SessionWriter(store).prepareForLogin(ownerOf(provider), request.store);
   const listener = await listenForAuthorizationResponse({
     ports: [request.port],
     path,
@@ -81,6 +84,7 @@ export async function signIn(
       surroundings,
     );
     const arriving = listener.receive(transaction.state);
+    announce?.(listener.offer(transaction.authorizationUrl));
     conversation.authorizationUrl(transaction.authorizationUrl, request.browser === 'none');
     showInBrowser(transaction.authorizationUrl, request.browser, conversation, surroundings);
     const received = await Promise.race([

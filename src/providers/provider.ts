@@ -14,6 +14,15 @@ export interface Provider extends ProviderEntry {
   readonly name: string;
 }
 
+/** What its sessions are bound to: a name alone can be given to another issuer. */
+export function ownerOf({ name, issuer, clientId }: Provider): {
+  provider: string;
+  issuer: string;
+  clientId: string;
+} {
+  return { provider: name, issuer, clientId };
+}
+
 const longestName = 64;
 
 export function assertProviderName(name: string): void {

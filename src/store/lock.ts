@@ -3,13 +3,19 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { AuthError } from '../errors.js';
 import type { KeySurroundings } from './key-source.js';
-import { noSurprise, storeTrouble } from './own-file.js';
+import { noSurprise, storeTrouble, type Ownership } from './own-file.js';
 
 const longestWaitMs = 30_000;
 const betweenTriesMs = 25;
 const patientMs = 2_000;
 
 type LockSurroundings = Pick<KeySurroundings, 'ownership' | 'signal' | 'waiting'>;
+
+export interface Lock {
+  /** Takes it, if nobody else has it. */
+  isTaken(): boolean;
+  free(): void;
+}
 
 /**
  * Runs `work` while no other process does so under the same path. The kernel holds the lock (OFD lock, flock, LockFileEx),
@@ -20,17 +26,12 @@ export async function withLock<T>(
   { ownership, signal, waiting }: LockSurroundings,
   work: () => Promise<T>,
 ): Promise<T> {
-  const tryLock = await loadTryLock();
-  if (tryLock === undefined) {
-    ownership.warn('this system has no file lock that authcli can use: do not run several authcli at once');
-    return work();
-  }
-  const descriptor = openLock(path);
+  const lock = await openLock(path, ownership);
   try {
     signal.throwIfAborted();
     const begun = Date.now();
     let isTold = false;
-    while (!isGranted(tryLock, descriptor, path)) {
+    while (!lock.isTaken()) {
       if (!isTold && Date.now() - begun > patientMs) {
         isTold = true;
         waiting('Waiting for another authcli that is working on this session (30 s at most).');
@@ -44,13 +45,27 @@ export async function withLock<T>(
     }
     return await work();
   } finally {
-    // Closing frees the lock.
-    closeSync(descriptor);
+    lock.free();
   }
 }
 
+/** Nobody's yet. */
+export async function openLock(path: string, ownership: Ownership): Promise<Lock> {
+  const tryLock = await loadTryLock();
+  if (tryLock === undefined) {
+    ownership.warn('this system has no file lock that authcli can use: do not run several authcli at once');
+    return { isTaken: () => true, free: () => {} };
+  }
+  const descriptor = openLockFile(path);
+  return {
+    isTaken: () => isGranted(tryLock, descriptor, path),
+    // Closing frees the lock.
+    free: () => closeSync(descriptor),
+  };
+}
+
 /** A pipe in its place would hang the open, a link would have us lock somebody else's file. */
-function openLock(path: string): number {
+function openLockFile(path: string): number {
   try {
     const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT | noSurprise, 0o600);
     if (fstatSync(descriptor).isFile()) return descriptor;

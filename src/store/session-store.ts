@@ -123,6 +123,11 @@ export class SessionStore {
     return this.path(`${fileNamePrefix(provider)}current`);
   }
 
+  /** Where the process that has a sign-in under way leaves word. */
+  loginPath({ provider }: SessionOwner): string {
+    return this.path(`${fileNamePrefix(provider)}login`);
+  }
+
   #fileNames(owner: SessionOwner | undefined): string[] {
     const all = this.#readFolder().filter((name) => name.endsWith('.session'));
     if (owner === undefined) return all;

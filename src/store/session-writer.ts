@@ -80,13 +80,16 @@ export class SessionWriter {
     };
   }
 
+  makeFolders(): void {
+    makeOwnFolder(this.#surroundings.folder, this.#surroundings.ownership);
+    makeOwnFolder(this.#store.folder, this.#surroundings.ownership);
+  }
+
   /** Proves, before anything is asked of the person, that a session can be kept: the key is there and the folder takes a file. */
   async prepareForLogin(
     owner: SessionOwner,
     store: StoreName,
   ): Promise<(session: Session) => Promise<StoredSession>> {
-    makeOwnFolder(this.#surroundings.folder, this.#surroundings.ownership);
-    makeOwnFolder(this.#store.folder, this.#surroundings.ownership);
     this.#assertReplaceable(owner);
     this.#assertWritable(roomForSession);
     setAsideDamagedDescription(this.#surroundings);

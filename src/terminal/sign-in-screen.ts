@@ -14,7 +14,21 @@ export function showSignIn(provider: string, deadline: Date, world: World, termi
   const canPaste = terminal.isInteractive && world.stdin.isTTY === true;
   let spinner: Promise<Spinner> | undefined;
   let noticedIgnored = false;
+  const wait = () => {
+    const before = spinner;
+    spinner = (async () => {
+      (await before)?.stop();
+      return startSpinner('Waiting for the sign-in', deadline, world, terminal);
+    })();
+  };
   return {
+    pendingElsewhere(url) {
+      terminal.notice(
+        `A sign-in to ${provider} is open already. Go on in its browser window, or visit this address:`,
+      );
+      terminal.say(`\n  ${url.href}\n`);
+      wait();
+    },
     authorizationUrl(url, isManual) {
       const advice = isManual
         ? 'Visit this address'
@@ -22,7 +36,7 @@ export function showSignIn(provider: string, deadline: Date, world: World, termi
       terminal.notice(`Signing in to ${provider}. ${advice}:`);
       terminal.say(`\n  ${url.href}\n`);
       if (canPaste) terminal.notice('The browser runs elsewhere? Paste the address that it ends at here.');
-      spinner = startSpinner('Waiting for the sign-in', deadline, world, terminal);
+      wait();
     },
     browserNotLaunched(reason) {
       terminal.warn(`no browser was started (${reason}): open the address above yourself`);
