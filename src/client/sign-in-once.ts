@@ -8,6 +8,7 @@ import { openLock } from '../store/lock.js';
 import { readOwnFile } from '../store/own-file.js';
 import type { SessionStore } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
+import { isAccount } from '../store/session.js';
 import { signIn, type InteractiveRequest, type SignedIn, type SignInConversation } from './interactive.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -87,8 +88,13 @@ async function signedInSince(
   { account, scope }: InteractiveRequest,
   store: SessionStore,
 ): Promise<SignedIn | undefined> {
-  const stored = store.find(ownerOf(provider), account);
-  if (stored === undefined || stored.summary.signedInAt < begunAt) return undefined;
+  const stored = store
+    .list(ownerOf(provider))
+    .sessions.find(
+      ({ summary }) =>
+        summary.signedInAt >= begunAt && (account === undefined || isAccount(summary.account, account)),
+    );
+  if (stored === undefined) return undefined;
   const { session } = await store.open(stored);
   return { stored, session, requestedScope: scope ?? provider.scope ?? stored.summary.scope };
 }
