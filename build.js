@@ -4,7 +4,7 @@ import { build } from 'rolldown';
 /** Dependencies stay in node_modules, where the few commands that need them load them. */
 const isDependency = (/** @type {string} */ id) => /^[^./]/.test(id);
 /** Except those that are ES modules only and imported statically: before Node 22.13 `require` of one fails or warns. */
-const isBundled = (/** @type {string} */ id) => /^(openid-client|oauth4webapi|jose)(\/|$)/.test(id);
+const isBundled = (/** @type {string} */ id) => /^(openid-client|oauth4webapi|jose|valibot)(\/|$)/.test(id);
 
 await build([
   {

@@ -36,6 +36,7 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 5_000, mayPrompt },
     passphrase: { isRequested: false, open: passphrase, choose: passphrase },
     openBrowser: world.openBrowser,
+    readSecret: world.readSecret,
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
     signal: options.signal ?? new AbortController().signal,

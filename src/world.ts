@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 
 import type { OpenBrowser } from './client/browser.js';
+import type { ReadSecret } from './client/secret-source.js';
 import type { AskRefreshHelper } from './client/refresh-helper.js';
 import { AuthError, Interrupted, systemErrorCode, type EndingSignal } from './errors.js';
 import type { Folders } from './platform/folders.js';
@@ -30,6 +31,7 @@ export interface World {
   readonly uid: number | undefined;
   readonly openBrowser: OpenBrowser;
   readonly keychain: () => Promise<Keychain>;
+  readonly readSecret: ReadSecret;
   readonly askRefreshHelper: AskRefreshHelper;
   /** From the first call on SIGINT, SIGTERM and SIGHUP abort this instead of ending the process; a second one ends it. */
   readonly interruption: () => AbortSignal;
@@ -63,6 +65,10 @@ export function systemWorld(): World {
       } finally {
         if (PATH !== undefined) process.env['PATH'] = PATH;
       }
+    },
+    async readSecret(source) {
+      const { secretReader } = await import('./platform/secret-source.js');
+      return secretReader({ env, cwd: workingFolder(), platform })(source);
     },
     async askRefreshHelper(request, signal) {
       const { askRefreshHelper } = await import('./platform/refresh-helper-process.js');

@@ -38,7 +38,7 @@ export class AuthClient {
       return currentToken(session, request);
     }
     const { refreshSession } = await import('./refresh-session.js');
-    return refreshSession(stored, request, this.#store, this.#surroundings);
+    return refreshSession(stored, provider, request, this.#store, this.#surroundings);
   }
 
   /** Signs a person in through the browser and keeps the session, which becomes the provider's current one. */

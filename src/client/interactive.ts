@@ -10,7 +10,7 @@ import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import { oneLine } from '../remote-text.js';
 import { accountLabel, isAccount, type Account, type Session } from '../store/session.js';
-import { fetchServerMetadata } from './server-metadata.js';
+import { connect } from './connect.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 export interface InteractiveRequest {
@@ -70,17 +70,23 @@ export async function signIn(
   });
   const ended = new AbortController();
   try {
-    const metadata = await fetchServerMetadata(provider.issuer, surroundings);
+    const client = await connect(provider, surroundings, { isFresh: true });
     const {
       prompt,
       parameters,
       account,
       loginHint = account,
-      scope = provider.scope ?? defaultScope(metadata),
+      scope = provider.scope ?? defaultScope(client.metadata),
     } = request;
     const transaction = await beginAuthorization(
-      { metadata, clientId: provider.clientId },
-      { redirectUri: listener.redirectUri, scope, prompt, parameters, loginHint },
+      client,
+      {
+        redirectUri: listener.redirectUri,
+        scope,
+        prompt,
+        parameters: { ...provider.authorization?.parameters, ...parameters },
+        loginHint,
+      },
       surroundings,
     );
     const arriving = listener.receive(transaction.state);
@@ -178,18 +184,11 @@ function explain(error: unknown): AuthError {
   );
 }
 
-function newSession(
-  { name, issuer, clientId }: Provider,
-  tokenSet: TokenSet,
-  asked: string | null,
-  now: Date,
-): Session {
+function newSession(provider: Provider, tokenSet: TokenSet, asked: string | null, now: Date): Session {
   const { accessToken, tokenType, expiresAt, refreshToken, idToken, claims, scope } = tokenSet;
   const obtainedAt = now.toISOString();
   return {
-    provider: name,
-    issuer,
-    clientId,
+    ...ownerOf(provider),
     account: {
       sub: claims?.sub ?? null,
       username: textClaim(claims?.['preferred_username']),

@@ -1,4 +1,6 @@
 import { AuthError, type ErrorCode } from '../errors.js';
+import type { ClientAuthentication } from '../oauth/configuration.js';
+import type { Provider } from '../providers/provider.js';
 import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
@@ -6,12 +8,15 @@ import { accessTokenFor, isUsable, type TokenNeed } from './acquired-token.js';
 import { refreshUnderLock } from './refresh-under-lock.js';
 import { sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
+import { reconnect } from './connect.js';
 
 /** What the helper is told, through its standard input only. The key opens this one session's store. */
 export interface RefreshRequest extends TokenNeed {
   readonly folder: string;
   readonly fileName: string;
   readonly key: string;
+  readonly provider: Provider;
+  readonly authentication: ClientAuthentication;
   readonly forceRefresh: boolean;
   /** ISO 8601: a token that is newer than this needs no request. */
   readonly askedAt: string;
@@ -72,7 +77,8 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
       session,
       key: { reference: found.record.key, bytes },
     };
-    await refreshUnderLock(open, request, writer, surroundings);
+    const client = await reconnect(request.provider, request.authentication, surroundings);
+    await refreshUnderLock(open, client, request, writer, surroundings);
   });
 }
 
@@ -84,6 +90,7 @@ const unavailable: Pick<
   | 'patience'
   | 'passphrase'
   | 'openBrowser'
+  | 'readSecret'
   | 'askRefreshHelper'
   | 'conceal'
   | 'redact'
@@ -91,6 +98,7 @@ const unavailable: Pick<
   keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
   patience: { timeoutMs: 0, mayPrompt: false },
   passphrase: { isRequested: false, open: async () => undefined, choose: async () => undefined },
+  readSecret: () => Promise.reject(new Error('the refresh helper was told every secret')),
   openBrowser: async () => ({ kind: 'not_launched', reason: 'the refresh helper opens no browser' }),
   askRefreshHelper: () => Promise.reject(new Error('the refresh helper needs no helper')),
   conceal: () => {},

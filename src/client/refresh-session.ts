@@ -1,4 +1,5 @@
 import { AuthError } from '../errors.js';
+import type { Provider } from '../providers/provider.js';
 import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import type { Session } from '../store/session.js';
@@ -9,12 +10,14 @@ import {
   type AcquiredToken,
   type SilentRequest,
 } from './acquired-token.js';
+import { clientAuthentication } from './client-authentication.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 /** One refresh for all processes together; the rotated refresh token is durable before anybody sees a token. */
 export async function refreshSession(
   stored: StoredSession,
+  provider: Provider,
   request: SilentRequest,
   store: SessionStore,
   surroundings: ClientSurroundings,
@@ -30,7 +33,7 @@ export async function refreshSession(
     if ((accessTokenFor(known, request)?.obtainedAt ?? '') > askedAt)
       return newToken(known, request, surroundings);
     try {
-      await askHelper(open, request, askedAt, surroundings);
+      await askHelper(open, provider, request, askedAt, surroundings);
     } catch (error) {
       return stillGoodToken(error, known, request, surroundings);
     }
@@ -52,6 +55,7 @@ async function openAlive(
 
 async function askHelper(
   { fileName, key, session }: OpenSession,
+  provider: Provider,
   { kind, minTtlMs, forceRefresh, scope, resource, audience }: SilentRequest,
   askedAt: string,
   surroundings: ClientSurroundings,
@@ -59,6 +63,8 @@ async function askHelper(
   if (session.refreshToken === null) throw notRefreshable(session);
   const { folder, signal, trace } = surroundings;
   const request = {
+    provider,
+    authentication: await clientAuthentication(provider, surroundings),
     folder,
     fileName,
     key: key.bytes.toString('base64'),

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
+import type { Client } from '../oauth/configuration.js';
 import { refresh, type RefreshAnswer } from '../oauth/refresh.js';
 import type { TokenSet } from '../oauth/token-set.js';
 import { isAmbiguous, ProviderBusy } from '../oauth/wire.js';
@@ -7,7 +8,6 @@ import type { OpenSession } from '../store/session-store.js';
 import type { SessionWriter } from '../store/session-writer.js';
 import type { AccessToken, Session } from '../store/session.js';
 import { targetKey, type TokenTarget } from './acquired-token.js';
-import { serverMetadata } from './server-metadata.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -17,6 +17,7 @@ const longestPauseMs = 10_000;
 /** Asks the provider and makes its answer durable; the caller holds the session's lock. */
 export async function refreshUnderLock(
   open: OpenSession,
+  client: Client,
   target: TokenTarget,
   writer: SessionWriter,
   surroundings: ClientSurroundings,
@@ -24,8 +25,6 @@ export async function refreshUnderLock(
   const { session } = open;
   if (session.refreshToken === null) throw notRefreshable(session);
   surroundings.conceal(session.refreshToken);
-  const metadata = await serverMetadata(session.issuer, surroundings);
-  const client = { metadata, clientId: session.clientId };
   const expectsIdToken = session.idToken !== null;
   const grant = { refreshToken: session.refreshToken, sub: session.account.sub, expectsIdToken };
   const pending = writer.beginRefresh(open, surroundings.now());

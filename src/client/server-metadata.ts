@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { writeFileAtomically } from '../atomic-file.js';
 import type { ServerMetadata } from '../oauth/discovery.js';
+import type { Provider } from '../providers/provider.js';
 import { makeOwnFolder, readOwnFile } from '../store/own-file.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -13,30 +14,32 @@ interface CachedMetadata {
 
 const longestUseMs = 24 * 60 * 60 * 1000;
 
-/** The issuer's metadata: verified within the last day, which spares a refresh one request, or fetched and verified now. */
+/**
+ * What the provider publishes, with what its entry sets. Fetched and verified now where it `isFresh`, else at most a day ago,
+ * which spares a refresh one request.
+ */
 export async function serverMetadata(
-  issuer: string,
+  provider: Provider,
   surroundings: ClientSurroundings,
+  { isFresh }: { readonly isFresh: boolean },
 ): Promise<ServerMetadata> {
-  return readCache(issuer, surroundings) ?? (await fetchServerMetadata(issuer, surroundings));
-}
-
-export async function fetchServerMetadata(
-  issuer: string,
-  surroundings: ClientSurroundings,
-): Promise<ServerMetadata> {
-  const { discover } = await import('../oauth/discovery.js');
-  const metadata = await discover(issuer, surroundings);
-  writeCache(metadata, surroundings);
-  return metadata;
+  const { discover, withSettings } = await import('../oauth/discovery.js');
+  const { issuer, metadata: { from, set = {} } = {} } = provider;
+  if (from === 'none') return withSettings({ issuer }, set);
+  const path = cachePath(surroundings.folder, from ?? issuer);
+  const cached = isFresh ? undefined : readCache(path, issuer, surroundings);
+  const published = cached ?? (await discover(issuer, surroundings, from));
+  if (cached === undefined) writeCache(path, published, surroundings);
+  return withSettings(published, set);
 }
 
 function readCache(
+  path: string,
   issuer: string,
-  { folder, ownership, now }: ClientSurroundings,
+  { ownership, now }: ClientSurroundings,
 ): ServerMetadata | undefined {
   try {
-    const text = readOwnFile(cachePath(folder, issuer), ownership);
+    const text = readOwnFile(path, ownership);
     if (text === undefined) return undefined;
     const { fetchedAt, metadata }: CachedMetadata = JSON.parse(text);
     const age = now().getTime() - Date.parse(fetchedAt);
@@ -47,16 +50,20 @@ function readCache(
   }
 }
 
-function writeCache(metadata: ServerMetadata, { folder, ownership, now }: ClientSurroundings): void {
+function writeCache(
+  path: string,
+  metadata: ServerMetadata,
+  { folder, ownership, now }: ClientSurroundings,
+): void {
   const cached: CachedMetadata = { fetchedAt: now().toISOString(), metadata };
   try {
     makeOwnFolder(join(folder, 'metadata'), ownership);
-    writeFileAtomically(cachePath(folder, metadata.issuer), `${JSON.stringify(cached)}\n`);
+    writeFileAtomically(path, `${JSON.stringify(cached)}\n`);
   } catch {
     // Nor does one that cannot be written.
   }
 }
 
-function cachePath(folder: string, issuer: string): string {
-  return join(folder, 'metadata', `${createHash('sha256').update(issuer).digest('hex').slice(0, 16)}.json`);
+function cachePath(folder: string, address: string): string {
+  return join(folder, 'metadata', `${createHash('sha256').update(address).digest('hex').slice(0, 16)}.json`);
 }

@@ -1,14 +1,16 @@
 import { AuthError } from '../errors.js';
-import type { Client } from '../oauth/configuration.js';
 import type { TokenKind } from '../oauth/revocation.js';
+import type { Provider } from '../providers/provider.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import type { Session, SessionSummary } from '../store/session.js';
-import { serverMetadata } from './server-metadata.js';
+import { connect } from './connect.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 export interface SignOutRequest {
   readonly revoke: boolean;
+  /** As it is configured now; without it the session is revoked where its issuer publishes that it can be. */
+  readonly provider?: Provider | undefined;
 }
 
 export interface SignedOut {
@@ -21,7 +23,7 @@ export interface SignedOut {
 
 export async function signOut(
   stored: StoredSession,
-  { revoke }: SignOutRequest,
+  { revoke, provider }: SignOutRequest,
   store: SessionStore,
   surroundings: ClientSurroundings,
 ): Promise<SignedOut> {
@@ -31,7 +33,7 @@ export async function signOut(
     if (latest === undefined) return { session: stored.summary, revoked: [], notRevoked: [], reason: null };
     writer.assertRemovable();
     const revocation = revoke
-      ? await openAndRevoke(latest, store, surroundings)
+      ? await openAndRevoke(latest, provider, store, surroundings)
       : skipped(latest.summary, '--no-revoke');
     writer.remove(latest);
     return { session: latest.summary, ...revocation };
@@ -45,12 +47,16 @@ type Revocation = Omit<SignedOut, 'session'>;
 /** Whose key is gone can still be forgotten; whose key is only locked away cannot, for it will be there again. */
 async function openAndRevoke(
   latest: StoredSession,
+  provider: Provider | undefined,
   store: SessionStore,
   surroundings: ClientSurroundings,
 ): Promise<Revocation> {
   try {
     const { session } = await store.open(latest);
-    return await revokeTokens(session, { ...surroundings, signal: limited(surroundings.signal) });
+    return await revokeTokens(session, providerOf(session, provider), {
+      ...surroundings,
+      signal: limited(surroundings.signal),
+    });
   } catch (error) {
     if (error instanceof AuthError && error.code === 'login_required')
       return skipped(latest.summary, error.message);
@@ -58,13 +64,14 @@ async function openAndRevoke(
   }
 }
 
-async function revokeTokens(session: Session, surroundings: ClientSurroundings): Promise<Revocation> {
+async function revokeTokens(
+  session: Session,
+  provider: Provider,
+  surroundings: ClientSurroundings,
+): Promise<Revocation> {
   try {
     const { canRevoke, revoke } = await import('../oauth/revocation.js');
-    const client: Client = {
-      metadata: await serverMetadata(session.issuer, surroundings),
-      clientId: session.clientId,
-    };
+    const client = await connect(provider, surroundings);
     if (!canRevoke(client)) return skipped(session, 'the provider has no revocation endpoint');
     const revoked: TokenKind[] = [];
     const notRevoked: TokenKind[] = [];
@@ -83,6 +90,14 @@ async function revokeTokens(session: Session, surroundings: ClientSurroundings):
   } catch (error) {
     return skipped(session, reasonOf(error));
   }
+}
+
+/** A session outlives its entry in the configuration. */
+function providerOf(
+  { provider: name, issuer, clientId }: Session,
+  configured: Provider | undefined,
+): Provider {
+  return configured ?? { name, issuer, clientId };
 }
 
 /** The refresh token first: with it gone no new access token can come into being (RFC 7009 2.1). */

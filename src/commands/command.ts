@@ -86,6 +86,7 @@ export function clientSurroundings(
     patience: { timeoutMs: mayPrompt ? timeoutMs : Math.min(timeoutMs, keychainCallMs), mayPrompt },
     passphrase: bounds.passphrase ?? passphraseFromEnvironment(world, terminal),
     openBrowser: world.openBrowser,
+    readSecret: world.readSecret,
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
     waiting: (what) => terminal.isInteractive && terminal.notice(what),

@@ -1,7 +1,7 @@
 import { AuthClient } from '../client/auth-client.js';
-import type { SignedOut } from '../client/sign-out.js';
+import type { SignedOut, SignOutRequest } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
-import { resolveProvider } from '../providers/resolve-provider.js';
+import { findOwner, resolveProvider } from '../providers/resolve-provider.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel, isAccount } from '../store/session.js';
 import { clientSurroundings, configuration, type Command, type Context } from './command.js';
@@ -24,9 +24,11 @@ export const logout: Command<typeof logoutOptions> = {
     if (sessions.length === 0) terminal.notice('not signed in: there is nothing to log out of');
     const signedOut: SignedOut[] = [];
     const failures: unknown[] = [];
+    const known = await configuration(context);
     for (const session of sessions) {
       try {
-        const done = await signOut(client, session, !options.noRevoke);
+        const provider = findOwner(known, session.summary);
+        const done = await signOut(client, session, { revoke: !options.noRevoke, provider });
         signedOut.push(done);
         report(done, context);
       } catch (error) {
@@ -62,9 +64,13 @@ function listed(client: AuthClient, { terminal, globals }: Context): StoredSessi
   return sessions.filter(({ store }) => globals.store === undefined || store === globals.store);
 }
 
-async function signOut(client: AuthClient, session: StoredSession, revoke: boolean): Promise<SignedOut> {
+async function signOut(
+  client: AuthClient,
+  session: StoredSession,
+  request: SignOutRequest,
+): Promise<SignedOut> {
   try {
-    return await client.signOut(session, { revoke });
+    return await client.signOut(session, request);
   } catch (error) {
     if (!(error instanceof AuthError) || error.code !== 'store') throw error;
     const { provider, account } = session.summary;

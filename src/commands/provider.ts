@@ -44,7 +44,16 @@ export const providerShow: Command = {
     const { world, globals } = context;
     const { name, ...entry } = resolveProvider(await configuration(context), argument || globals.provider);
     if (globals.json) world.stdout.write(`${JSON.stringify(entry)}\n`);
-    else world.stdout.write(formatTable(['NAME', name], Object.entries(entry)));
+    else
+      world.stdout.write(
+        formatTable(
+          ['NAME', name],
+          Object.entries(entry).map(([key, value]) => [
+            key,
+            typeof value === 'string' ? value : JSON.stringify(value),
+          ]),
+        ),
+      );
   },
 };
 

@@ -71,12 +71,13 @@ export async function beginAuthorization(
     async redeem(response) {
       conceal(response, wire);
       try {
-        const answer = await authorizationCodeGrant(configuration, response, {
+        const checks = {
           pkceCodeVerifier,
           expectedState: state,
           idTokenExpected: isOpenId,
           ...(nonce !== undefined && { expectedNonce: nonce }),
-        });
+        };
+        const answer = await authorizationCodeGrant(configuration, response, checks, client.tokenParameters);
         const tokenSet = readTokenSet(answer, wire.now());
         assertIdToken(tokenSet, client.clientId);
         assertIssuedNow(tokenSet, wire.now());

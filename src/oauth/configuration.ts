@@ -1,10 +1,13 @@
 import {
   allowInsecureRequests,
+  ClientSecretBasic,
+  ClientSecretPost,
   clockTolerance,
   Configuration,
   customFetch,
   enableNonRepudiationChecks,
   None,
+  type ClientAuth,
   type ServerMetadata,
 } from 'openid-client';
 
@@ -14,18 +17,38 @@ import { providerFetch, type Wire } from './wire.js';
 export interface Client {
   readonly metadata: ServerMetadata;
   readonly clientId: string;
+  readonly authentication: ClientAuthentication;
+  /** Further parameters of every request to the token endpoint. */
+  readonly tokenParameters: Readonly<Record<string, string>>;
 }
+
+/** RFC 6749 2.3. */
+export type ClientAuthentication =
+  /** A public client. */
+  | { readonly method: 'none' }
+  | { readonly method: 'client_secret_basic' | 'client_secret_post'; readonly secret: string };
 
 /** Signatures of ID tokens are always verified, and our own fetch decides which plain http is harmless. */
 export function buildConfiguration(
-  { metadata, clientId }: Client,
+  { metadata, clientId, authentication }: Client,
   wire: Wire,
   { clockToleranceSeconds = 30 } = {},
 ): Configuration {
   const clientMetadata = { [clockTolerance]: clockToleranceSeconds };
-  const configuration = new Configuration(metadata, clientId, clientMetadata, None());
+  const configuration = new Configuration(metadata, clientId, clientMetadata, authenticator(authentication));
   configuration[customFetch] = providerFetch(wire);
   allowInsecureRequests(configuration);
   enableNonRepudiationChecks(configuration);
   return configuration;
+}
+
+function authenticator(authentication: ClientAuthentication): ClientAuth {
+  switch (authentication.method) {
+    case 'none':
+      return None();
+    case 'client_secret_basic':
+      return ClientSecretBasic(authentication.secret);
+    case 'client_secret_post':
+      return ClientSecretPost(authentication.secret);
+  }
 }

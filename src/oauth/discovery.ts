@@ -8,17 +8,20 @@ import { metadataFetch, type Wire } from './wire.js';
 
 export type { ServerMetadata };
 
-/** The issuer's metadata: OpenID Connect Discovery 1.0, then RFC 8414 where that address knows nothing. */
-export async function discover(issuer: string, wire: Wire): Promise<ServerMetadata> {
-  for (const algorithm of ['oidc', 'oauth2'] as const) {
+/**
+ * The issuer's metadata: OpenID Connect Discovery 1.0, then RFC 8414 where that address knows nothing.
+ * @param from the whole address of the metadata, where it is at neither
+ */
+export async function discover(issuer: string, wire: Wire, from = issuer): Promise<ServerMetadata> {
+  for (const algorithm of from === issuer ? (['oidc', 'oauth2'] as const) : (['oidc'] as const)) {
     try {
-      const configuration = await discovery(new URL(issuer), 'discovery', undefined, None(), {
+      const configuration = await discovery(new URL(from), 'discovery', undefined, None(), {
         algorithm,
         execute: [allowInsecureRequests],
         [customFetch]: metadataFetch(wire),
       });
       const metadata = configuration.serverMetadata();
-      assertMetadata(metadata, issuer);
+      assertIssuer(metadata.issuer, issuer);
       return metadata;
     } catch (error) {
       assertIssuer(announcedIssuer(error), issuer);
@@ -41,14 +44,23 @@ export function defaultScope(metadata: ServerMetadata): string | null {
   return wanted.filter((scope) => supported.includes(scope)).join(' ') || null;
 }
 
-function assertMetadata(metadata: ServerMetadata, issuer: string): void {
-  assertIssuer(metadata.issuer, issuer);
+/** What the provider publishes, with what its entry adds or replaces: it must hold either way. */
+export function withSettings(
+  published: ServerMetadata,
+  settings: Readonly<Record<string, unknown>>,
+): ServerMetadata {
+  const metadata = { ...published, ...settings, issuer: published.issuer };
+  assertMetadata(metadata);
+  return metadata;
+}
+
+function assertMetadata(metadata: ServerMetadata): void {
   assertEndpoint(metadata, 'authorization_endpoint');
   assertEndpoint(metadata, 'token_endpoint');
   // RFC 7636 4.2: a server that announces methods without S256 would be sent a verifier that it ignores or reads in the clear.
   const methods: unknown = metadata.code_challenge_methods_supported;
   if (methods !== undefined && !(Array.isArray(methods) && methods.includes('S256'))) {
-    throw new AuthError('protocol', `${issuer} does not support PKCE with S256`);
+    throw new AuthError('protocol', `${metadata.issuer} does not support PKCE with S256`);
   }
 }
 

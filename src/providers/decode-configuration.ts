@@ -11,7 +11,7 @@ export interface Configuration {
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Says of the first mistake where it is and what was expected there, never what was found: it may be a secret in the wrong place. */
-export function decodeConfiguration(value: unknown, file: string): Configuration {
+export async function decodeConfiguration(value: unknown, file: string): Promise<Configuration> {
   const at = (path: string, expected: string): never => {
     throw new AuthError('usage', `${file}: ${path || 'the file'} must be ${expected}`, {
       hint: `mend it in ${file}`,
@@ -23,25 +23,33 @@ export function decodeConfiguration(value: unknown, file: string): Configuration
     at('defaultProvider', 'the name of a provider');
   if (store !== undefined && store !== 'keychain' && store !== 'file') at('store', '"keychain" or "file"');
   const entries = providers === undefined ? {} : objectAt(providers, 'providers', undefined, at);
+  const decoded: Record<string, ProviderEntry> = {};
+  for (const [name, entry] of Object.entries(entries)) decoded[name] = await decodeEntry(name, entry, at);
   return {
     ...(typeof defaultProvider === 'string' && { defaultProvider }),
     ...((store === 'keychain' || store === 'file') && { store }),
-    providers: Object.fromEntries(
-      Object.entries(entries).map(([name, entry]) => [name, decodeEntry(name, entry, at)]),
-    ),
+    providers: decoded,
   };
 }
 
 type Complain = (path: string, expected: string) => never;
 
-function decodeEntry(name: string, value: unknown, at: Complain): ProviderEntry {
+/** An entry of issuer, client and scope alone is what most have, and every start reads it. */
+const plainFields: ReadonlySet<string> = new Set(['issuer', 'clientId', 'scope']);
+
+async function decodeEntry(name: string, value: unknown, at: Complain): Promise<ProviderEntry> {
   const path = `providers.${name}`;
   try {
     assertProviderName(name);
   } catch {
     at(path, 'named with a-z 0-9 . _ : - only');
   }
-  const { issuer, clientId, scope } = objectAt(value, path, ['issuer', 'clientId', 'scope'], at);
+  const entry = objectAt(value, path, undefined, at);
+  if (Object.keys(entry).some((field) => !plainFields.has(field))) {
+    const { decodeEntirely } = await import('./entry-schema.js');
+    return decodeEntirely(entry, (where, expected) => at(`${path}.${where}`, expected));
+  }
+  const { issuer, clientId, scope } = entry;
   if (typeof issuer !== 'string') return at(`${path}.issuer`, 'the URL of the issuer');
   const fault = issuerFault(issuer);
   if (fault !== undefined) at(`${path}.issuer`, `the URL of an issuer, but it ${fault}`);

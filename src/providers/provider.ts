@@ -1,26 +1,24 @@
+import { hash } from 'node:crypto';
+
 import { AuthError } from '../errors.js';
 import { isProtectedAddress } from '../loopback.js';
+import type { ProviderEntry } from './entry-schema.js';
 
-/** A named entry of the configuration. */
-export interface ProviderEntry {
-  /** Exactly as the provider's metadata has it. */
-  readonly issuer: string;
-  readonly clientId: string;
-  /** Separated by spaces; what the provider supports of a sensible default when absent. */
-  readonly scope?: string;
-}
+export type { ProviderEntry };
 
 export interface Provider extends ProviderEntry {
   readonly name: string;
 }
 
-/** What its sessions are bound to: a name alone can be given to another issuer. */
-export function ownerOf({ name, issuer, clientId }: Provider): {
+/** What its sessions are bound to: a name alone, and even an issuer, can be given other endpoints by whoever edits a file. */
+export function ownerOf({ name, issuer, clientId, metadata }: Provider): {
   provider: string;
   issuer: string;
   clientId: string;
+  endpoints: string | null;
 } {
-  return { provider: name, issuer, clientId };
+  const endpoints = metadata === undefined ? null : hash('sha256', JSON.stringify(metadata));
+  return { provider: name, issuer, clientId, endpoints };
 }
 
 const longestName = 64;

@@ -1,6 +1,6 @@
 import { AuthError } from '../errors.js';
 import type { Configuration } from './decode-configuration.js';
-import { assertProviderName, type Provider } from './provider.js';
+import { assertProviderName, ownerOf, type Provider } from './provider.js';
 
 /** The named provider, else the configuration's default, else the only one there is. */
 export function resolveProvider(configuration: Configuration, named: string | undefined): Provider {
@@ -11,6 +11,20 @@ export function resolveProvider(configuration: Configuration, named: string | un
   const entry = Object.hasOwn(configuration.providers, name) ? configuration.providers[name] : undefined;
   if (entry === undefined) throw unknownProvider(name, names);
   return { name, ...entry };
+}
+
+/** The entry that a session belongs to; it may have been changed or removed since the sign-in. */
+export function findOwner(
+  { providers }: Configuration,
+  session: ReturnType<typeof ownerOf>,
+): Provider | undefined {
+  const entry = Object.hasOwn(providers, session.provider) ? providers[session.provider] : undefined;
+  if (entry === undefined) return undefined;
+  const provider = { name: session.provider, ...entry };
+  const { issuer, clientId, endpoints } = ownerOf(provider);
+  const isSame =
+    issuer === session.issuer && clientId === session.clientId && endpoints === session.endpoints;
+  return isSame ? provider : undefined;
 }
 
 export function unknownProvider(name: string, known: readonly string[]): AuthError {

@@ -44,7 +44,9 @@ export function parseRecord(text: string): ParsedRecord {
     return { kind: 'newer_format' };
   }
   if (fields?.['authcli'] !== formatVersion || !isHeader(fields)) return { kind: 'damaged' };
-  const { authcli: _, key, ...summary } = fields;
+  const { authcli: _, key, ...written } = fields;
+  // Absent in what the first versions wrote.
+  const summary = { ...written, endpoints: written.endpoints ?? null };
   return { kind: 'record', record: { summary, key, header, sealed: Buffer.from(sealed, 'base64') } };
 }
 
@@ -73,6 +75,7 @@ function isHeader(fields: object): fields is Header {
     typeof header.refreshable === 'boolean' &&
     typeof header.signedInAt === 'string' &&
     isNullOrText(header.scope) &&
+    isNullOrText(header.endpoints ?? null) &&
     isNullOrText(header.expiresAt) &&
     isEnd(header.ended) &&
     isKeyReference(header.key)

@@ -171,8 +171,8 @@ export function damagedRecord(path: string): AuthError {
   });
 }
 
-function belongsTo(summary: SessionSummary, { issuer, clientId }: SessionOwner): boolean {
-  return summary.issuer === issuer && summary.clientId === clientId;
+function belongsTo(summary: SessionSummary, { issuer, clientId, endpoints }: SessionOwner): boolean {
+  return summary.issuer === issuer && summary.clientId === clientId && summary.endpoints === endpoints;
 }
 
 function newerRecord(path: string): AuthError {

@@ -213,8 +213,13 @@ export class SessionWriter {
   }
 }
 
-function sessionFileName({ provider, issuer, clientId, account }: Session): string {
-  const identity = JSON.stringify([issuer, clientId, account.sub]);
+function sessionFileName({ provider, issuer, clientId, account, endpoints }: Session): string {
+  const identity = JSON.stringify([
+    issuer,
+    clientId,
+    account.sub,
+    ...(endpoints === null ? [] : [endpoints]),
+  ]);
   return `${fileNamePrefix(provider)}${hash('sha256', identity).slice(0, 16)}.session`;
 }
 

@@ -20,6 +20,8 @@ export interface SessionSummary {
   readonly provider: string;
   readonly issuer: string;
   readonly clientId: string;
+  /** A digest of what the configuration says of the provider's endpoints; null where they are as published. */
+  readonly endpoints: string | null;
   readonly account: Account;
   readonly scope: string | null;
   /** Of the access token. */
@@ -44,6 +46,7 @@ export interface SessionOwner {
   readonly provider: string;
   readonly issuer: string;
   readonly clientId: string;
+  readonly endpoints: string | null;
 }
 
 /** How a person would name the account. */

@@ -11,6 +11,7 @@ import { onTestFinished } from 'vitest';
 
 import { main } from '../../src/main.js';
 import { findFolders } from '../../src/platform/folders.js';
+import { secretReader } from '../../src/platform/secret-source.js';
 import { askRefreshHelper } from '../../src/platform/refresh-helper-process.js';
 import { secretService } from '../../src/store/secret-service.js';
 import type { World } from '../../src/world.js';
@@ -78,6 +79,7 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
     uid: getuid?.(),
     openBrowser: async () => ({ kind: 'not_launched', reason: 'this test has no browser' }),
     keychain: async () => secretService(env),
+    readSecret: secretReader({ env, cwd: '/', platform: 'linux' }),
     askRefreshHelper: askRefreshHelper(env, execPath),
     interruption: () => new AbortController().signal,
     interrupt: () => {},

@@ -1,0 +1,20 @@
+import { AuthError } from '../errors.js';
+import type { ClientAuthentication } from '../oauth/configuration.js';
+import type { Provider } from '../providers/provider.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+/** Fetches what the client proves itself with from where the configuration says that it is; a public client has nothing. */
+export async function clientAuthentication(
+  { name, client = {} }: Provider,
+  { readSecret, conceal }: ClientSurroundings,
+): Promise<ClientAuthentication> {
+  if (client.secret === undefined) {
+    if (client.authentication === undefined) return { method: 'none' };
+    throw new AuthError('usage', `${name} authenticates with ${client.authentication}, and has no secret`, {
+      hint: `authcli provider add ${name} --force … --client-secret-cmd COMMAND`,
+    });
+  }
+  const secret = await readSecret(client.secret);
+  conceal(secret);
+  return { method: client.authentication ?? 'client_secret_basic', secret };
+}

@@ -1,0 +1,33 @@
+import type { Client, ClientAuthentication } from '../oauth/configuration.js';
+import type { Provider } from '../providers/provider.js';
+import { clientAuthentication } from './client-authentication.js';
+import { serverMetadata } from './server-metadata.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+/** A provider as the protocol sees it: its endpoints, how the client proves who it is, and what is special about both. */
+export async function connect(
+  provider: Provider,
+  surroundings: ClientSurroundings,
+  { isFresh = false } = {},
+): Promise<Client> {
+  const authentication = await clientAuthentication(provider, surroundings);
+  const metadata = await serverMetadata(provider, surroundings, { isFresh });
+  return client(provider, metadata, authentication);
+}
+
+/** The same where the secret has been fetched before. */
+export async function reconnect(
+  provider: Provider,
+  authentication: ClientAuthentication,
+  surroundings: ClientSurroundings,
+): Promise<Client> {
+  return client(provider, await serverMetadata(provider, surroundings, { isFresh: false }), authentication);
+}
+
+function client(
+  { clientId, token }: Provider,
+  metadata: Client['metadata'],
+  authentication: ClientAuthentication,
+): Client {
+  return { metadata, clientId, authentication, tokenParameters: token?.parameters ?? {} };
+}

@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+import type { ReadSecret } from '../client/secret-source.js';
+import { AuthError, systemErrorCode } from '../errors.js';
+import { splitWords } from './command-words.js';
+import { findProgram, type SearchContext } from './program-search.js';
+
+const longestCommandMs = 30_000;
+const largestSecret = 64 * 1024;
+
+/** Secrets are kept by others: in a variable, in a file, behind a command. */
+export function secretReader(context: SearchContext): ReadSecret {
+  return async (source) => {
+    if ('env' in source) return fromEnvironment(source.env, context);
+    const text = 'file' in source ? await fromFile(source.file) : await fromCommand(source.command, context);
+    const secret = text.replace(/\r?\n$/, '');
+    if (secret !== '') return secret;
+    const place = 'file' in source ? source.file : 'the command for it';
+    throw new AuthError('usage', `the client secret is empty: ${place} gives nothing`);
+  };
+}
+
+function fromEnvironment(name: string, { env }: SearchContext): string {
+  const value = env[name];
+  if (value) return value;
+  throw new AuthError('usage', `the client secret is not there: ${name} is not set`, {
+    hint: `set ${name}, or name another place: authcli provider add … --force --client-secret-cmd COMMAND`,
+  });
+}
+
+async function fromFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new AuthError(
+      'usage',
+      `the client secret is not there: cannot read ${path} (${systemErrorCode(error) ?? 'unknown failure'})`,
+      { cause: error },
+    );
+  }
+}
+
+async function fromCommand(command: string, context: SearchContext): Promise<string> {
+  const [program = '', ...words] = splitWords(command, context.platform !== 'win32') ?? [];
+  const path = findProgram(program, context);
+  if (path === undefined) {
+    throw new AuthError('usage', 'the client secret is not there: its command is not an installed program');
+  }
+  try {
+    const options = { timeout: longestCommandMs, maxBuffer: largestSecret, env: ourOwnLeftOut(context) };
+    const { stdout } = await promisify(execFile)(path, words, options);
+    return stdout;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const reason =
+      typeof code === 'number' ? `exit code ${code}` : 'no answer in 30 seconds, or too long a one';
+    // What the command said may hold the secret.
+    throw new AuthError('usage', `the client secret is not there: its command failed (${reason})`, {
+      hint: 'run the command by itself to see why',
+    });
+  }
+}
+
+function ourOwnLeftOut({ env }: SearchContext): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AUTHCLI_')));
+}

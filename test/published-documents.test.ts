@@ -1,0 +1,23 @@
+import { toJsonSchema } from '@valibot/to-json-schema';
+import * as v from 'valibot';
+import { expect, test } from 'vitest';
+
+import { configurationSchema } from '../src/providers/entry-schema.js';
+
+/** Made from the code: `npx vitest run test/published-documents.test.ts -u` writes them anew. */
+test('docs/config.schema.json describes what the program reads', async () => {
+  const schema = toJsonSchema(configurationSchema, { errorMode: 'ignore', target: 'draft-2020-12' });
+  const document = { title: 'Configuration of authcli', ...schema };
+  await expect(`${JSON.stringify(document, null, 2)}\n`).toMatchFileSnapshot('../docs/config.schema.json');
+});
+
+test('a configuration of the README fits it', () => {
+  const configuration = {
+    $schema: './config.schema.json',
+    defaultProvider: 'work',
+    store: 'file',
+    providers: { work: { issuer: 'https://id.acme.test', clientId: 'cli', scope: 'openid' } },
+  };
+  expect(v.is(configurationSchema, configuration)).toBe(true);
+  expect(v.is(configurationSchema, { ...configuration, provider: {} })).toBe(false);
+});
