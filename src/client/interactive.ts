@@ -3,6 +3,7 @@ import { readPastedResponse } from '../callback/pasted-response.js';
 import { AuthError, Interrupted } from '../errors.js';
 import { beginAuthorization, type Transaction } from '../oauth/authorization-code.js';
 import { defaultScope } from '../oauth/discovery.js';
+import type { RequestedClaims } from '../oauth/id-token.js';
 import type { TokenSet } from '../oauth/token-set.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
@@ -13,6 +14,8 @@ import { accountLabel, isAccount, type Account, type Session } from '../store/se
 import { connect } from './connect.js';
 import type { ClientSurroundings } from './surroundings.js';
 
+export type { RequestedClaims };
+
 export interface InteractiveRequest {
   readonly store: StoreName;
   /** Who is expected to sign in; anybody else is refused, and nothing is kept. */
@@ -21,7 +24,18 @@ export interface InteractiveRequest {
   readonly scope?: string | undefined;
   readonly prompt?: string | undefined;
   readonly loginHint?: string | undefined;
+  /** More scopes to consent to in the same visit; no token is asked for them. */
+  readonly consentScope?: string | undefined;
+  /** The sign-in at the provider may be this old. */
+  readonly maxAgeSeconds?: number | undefined;
+  readonly acrValues?: string | undefined;
+  readonly claims?: RequestedClaims | undefined;
+  readonly resource?: string | undefined;
+  readonly audience?: string | undefined;
+  /** Further parameters of the authorization request. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** And of the token request. */
+  readonly tokenParameters?: Readonly<Record<string, string>>;
   /** Of the loopback listener; 0 lets the system choose. */
   readonly port: number;
   /** `none` leaves it to the person; absent means the system's browser. */
@@ -32,6 +46,8 @@ export interface SignedIn {
   readonly stored: StoredSession;
   readonly session: Session;
   readonly requestedScope: string | null;
+  /** The kind of sign-in that the ID token tells of; undefined when another process has read it. */
+  readonly acr?: string | null;
 }
 
 /** What the person is told, and what the person may answer, while the browser does its work. */
@@ -71,21 +87,16 @@ export async function signIn(
   const ended = new AbortController();
   try {
     const client = await connect(provider, surroundings, { isFresh: true });
-    const {
-      prompt,
-      parameters,
-      account,
-      loginHint = account,
-      scope = provider.scope ?? defaultScope(client.metadata),
-    } = request;
+    const { account, loginHint = account, scope = provider.scope ?? defaultScope(client.metadata) } = request;
     const transaction = await beginAuthorization(
       client,
       {
+        ...request,
+        prompt: request.prompt,
         redirectUri: listener.redirectUri,
         scope,
-        prompt,
-        parameters: { ...provider.authorization?.parameters, ...parameters },
         loginHint,
+        parameters: { ...provider.authorization?.parameters, ...request.parameters },
       },
       surroundings,
     );
@@ -102,7 +113,12 @@ export async function signIn(
       const tokenSet = await transaction.redeem(received.url);
       const session = newSession(provider, tokenSet, scope, surroundings.now());
       assertExpected(session.account, account);
-      return { stored: await keep(session), session, requestedScope: scope };
+      return {
+        stored: await keep(session),
+        session,
+        requestedScope: scope,
+        acr: textClaim(tokenSet.claims?.['acr']),
+      };
     });
   } finally {
     ended.abort();

@@ -15,56 +15,9 @@ import {
   type Command,
   type Context,
 } from './command.js';
-import type { OptionTable, OptionValues } from './options.js';
+import { loginOptions, type LoginOptions } from './login-options.js';
 import { passphraseSource } from './passphrase.js';
 import { scopeOf } from './values.js';
-
-/** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
-const reservedParameters: ReadonlySet<string> = new Set([
-  'client_id',
-  'client_secret',
-  'redirect_uri',
-  'response_type',
-  'response_mode',
-  'scope',
-  'state',
-  'nonce',
-  'code_challenge',
-  'code_challenge_method',
-  'prompt',
-  'login_hint',
-  'request',
-  'request_uri',
-]);
-
-export const loginOptions = {
-  issuer: { value: 'URL', summary: 'sign in at this issuer, with nothing configured' },
-  clientId: { value: 'ID', summary: 'the client ID to use there' },
-  scope: { value: 'SCOPE', list: true, summary: 'ask for these scopes instead of the configured ones' },
-  prompt: {
-    value: 'PROMPT',
-    choices: ['none', 'login', 'consent', 'select_account', 'create'],
-    summary: 'what the provider shows: none, login, consent, select_account or create',
-  },
-  loginHint: { value: 'WHO', summary: 'who will probably sign in' },
-  authParam: {
-    value: 'K=V',
-    list: true,
-    parse: authorizationParameter,
-    summary: 'add to the authorization request',
-  },
-  port: {
-    value: 'N',
-    parse: port,
-    summary: 'listen on this port of 127.0.0.1 (default: one from the system)',
-  },
-  browser: { value: 'CMD', summary: "a browser's name, a program, or none (default: the system's browser)" },
-  noBrowser: { twin: true, unless: 'browser', summary: 'only print the address' },
-  ifNeeded: { summary: 'only when there is no session that can give a token' },
-  passphrase: { summary: 'with --store file: seal with a passphrase, asked for here' },
-} as const satisfies OptionTable;
-
-type LoginOptions = OptionValues<typeof loginOptions>;
 
 const fiveMinutes = 5 * 60_000;
 
@@ -134,7 +87,18 @@ export async function signInAs(
         scope: options.scope && scopeOf(options.scope),
         prompt: options.prompt,
         loginHint: options.loginHint,
-        parameters: Object.fromEntries(options.authParam ?? []),
+        consentScope: options.consentScope && scopeOf(options.consentScope, '--consent-scope'),
+        maxAgeSeconds: options.maxAge === undefined ? undefined : Math.floor(options.maxAge / 1000),
+        acrValues: options.acrValues?.join(' '),
+        claims: options.claims,
+        resource: options.resource,
+        audience: options.audience,
+        parameters: {
+          ...(options.domainHint !== undefined && { domain_hint: options.domainHint }),
+          ...(options.uiLocales && { ui_locales: options.uiLocales.join(' ') }),
+          ...Object.fromEntries(options.authParam ?? []),
+        },
+        tokenParameters: Object.fromEntries(options.tokenParam ?? []),
         port: options.port ?? 0,
         browser: options.noBrowser ? 'none' : (options.browser ?? (world.env['BROWSER'] || undefined)),
       },
@@ -142,6 +106,7 @@ export async function signInAs(
     );
     await screen.close();
     warnOfGaps(signedIn, context);
+    warnOfWeakSignIn(signedIn, options, context);
     await keepChoiceOfStore(context);
     return signedIn;
   } finally {
@@ -216,6 +181,15 @@ function warnOfGaps({ stored, requestedScope }: SignedIn, { terminal }: Context)
     terminal.warn(`granted without having been asked for: ${extra.join(' ')}`);
 }
 
+/** Voluntary: what must be so is asked for with --claims. */
+function warnOfWeakSignIn({ acr }: SignedIn, { acrValues }: LoginOptions, { terminal }: Context): void {
+  const wanted = acrValues?.flatMap((one) => one.split(' ')) ?? [];
+  if (acr === undefined || wanted.length === 0 || (acr !== null && wanted.includes(acr))) return;
+  terminal.warn(
+    `the sign-in is of another kind than --acr-values asks for: ${acr ?? 'the provider does not say which'}`,
+  );
+}
+
 function report(stored: StoredSession, { world, terminal, globals }: Context): void {
   const { provider, issuer, account, scope, expiresAt, refreshable } = stored.summary;
   if (globals.json) {
@@ -228,22 +202,4 @@ function report(stored: StoredSession, { world, terminal, globals }: Context): v
     text: '✓',
     style: 'green',
   });
-}
-
-function authorizationParameter(text: string): readonly [string, string] {
-  const at = text.indexOf('=');
-  if (at < 1) throw new Error('of the form K=V');
-  const name = text.slice(0, at);
-  if (reservedParameters.has(name)) {
-    throw new AuthError('usage', `--auth-param cannot set ${name}: the sign-in itself does`, {
-      hint: name === 'prompt' || name === 'login_hint' ? `use --${name.replace('_', '-')}` : undefined,
-    });
-  }
-  return [name, text.slice(at + 1)];
-}
-
-function port(text: string): number {
-  const number = Number(text);
-  if (!/^\d{1,5}$/.test(text) || number > 65_535) throw new Error('a port, 0 to 65535');
-  return number;
 }

@@ -66,7 +66,8 @@ export const token: Command<typeof tokenOptions> = {
       world.stdout.write(`${format(await client.acquireTokenSilent(provider, request))}\n`);
     } catch (error) {
       if (!options.login || !(error instanceof AuthError) || error.code !== 'login_required') throw error;
-      const { loginOptions, signInAs } = await import('./login.js');
+      const { signInAs } = await import('./login.js');
+      const { loginOptions } = await import('./login-options.js');
       const { session } = await signInAs(provider, context, readOptions(loginOptions, {}, world.env));
       world.stdout.write(`${format(currentToken(session, request))}\n`);
     }

@@ -10,7 +10,7 @@ import {
 import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
-import { assertIdToken, assertIssuedNow } from './id-token.js';
+import { assertIdToken, assertIssuedNow, assertRequestedClaims, type RequestedClaims } from './id-token.js';
 import { definedOnly } from './parameters.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
@@ -20,8 +20,22 @@ export interface AuthorizationRequest {
   readonly scope: string | null;
   readonly prompt: string | undefined;
   readonly loginHint: string | undefined;
+  /** Consented to in the same visit, without asking a token for them. */
+  readonly consentScope?: string | undefined;
+  /** OpenID Connect Core 3.1.2.1: the sign-in at the provider may be this old. */
+  readonly maxAgeSeconds?: number | undefined;
+  /** In order of preference, separated by spaces. */
+  readonly acrValues?: string | undefined;
+  /** OpenID Connect Core 5.5. */
+  readonly claims?: RequestedClaims | undefined;
+  /** RFC 8707. */
+  readonly resource?: string | undefined;
+  /** What some providers have in place of `resource`. */
+  readonly audience?: string | undefined;
   /** Further parameters of the authorization request. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** And of the token request. */
+  readonly tokenParameters?: Readonly<Record<string, string>>;
 }
 
 /** One sign-in, from its URL to its tokens. State, nonce and verifier live here and nowhere else. */
@@ -53,13 +67,26 @@ export async function beginAuthorization(
   const ours = definedOnly({
     ...request.parameters,
     redirect_uri: request.redirectUri,
-    scope: request.scope ?? undefined,
+    scope: joinScopes(request.scope, request.consentScope),
     state,
     nonce,
     code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
     code_challenge_method: 'S256',
     prompt: request.prompt,
     login_hint: request.loginHint,
+    max_age: request.maxAgeSeconds?.toString(),
+    acr_values: request.acrValues,
+    claims: request.claims && JSON.stringify(request.claims),
+    resource: request.resource,
+    audience: request.audience,
+  });
+  const tokenParameters = definedOnly({
+    ...client.tokenParameters,
+    ...request.tokenParameters,
+    resource: request.resource,
+    audience: request.audience,
+    // Elsewhere the code stands for everything that was consented to.
+    scope: request.consentScope && (request.scope ?? undefined),
   });
   return {
     authorizationUrl: buildUrl(),
@@ -76,11 +103,13 @@ export async function beginAuthorization(
           expectedState: state,
           idTokenExpected: isOpenId,
           ...(nonce !== undefined && { expectedNonce: nonce }),
+          ...(request.maxAgeSeconds !== undefined && { maxAge: request.maxAgeSeconds }),
         };
-        const answer = await authorizationCodeGrant(configuration, response, checks, client.tokenParameters);
+        const answer = await authorizationCodeGrant(configuration, response, checks, tokenParameters);
         const tokenSet = readTokenSet(answer, wire.now());
         assertIdToken(tokenSet, client.clientId);
         assertIssuedNow(tokenSet, wire.now());
+        assertRequestedClaims(tokenSet, request.claims);
         return tokenSet;
       } catch (error) {
         throw toAuthError(error, response.searchParams.has('error') ? 'the sign-in' : 'the code exchange');
@@ -97,6 +126,11 @@ export async function beginAuthorization(
     }
     return url;
   }
+}
+
+function joinScopes(...scopes: readonly (string | null | undefined)[]): string | undefined {
+  const names = scopes.flatMap((scope) => scope?.split(' ') ?? []);
+  return [...new Set(names)].join(' ') || undefined;
 }
 
 function withParameters(address: string | URL, parameters: Readonly<Record<string, string>>): URL {

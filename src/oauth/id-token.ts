@@ -39,6 +39,32 @@ export function assertIssuedNow({ claims }: TokenSet, now: Date): void {
   );
 }
 
+/** OpenID Connect Core 5.5: `null`, or an object of `essential`, `value` and `values`. */
+interface ClaimRequest {
+  readonly essential?: unknown;
+  readonly value?: unknown;
+  readonly values?: unknown;
+}
+
+export interface RequestedClaims {
+  readonly id_token?: Readonly<Record<string, ClaimRequest | null>>;
+  readonly userinfo?: Readonly<Record<string, ClaimRequest | null>>;
+  readonly [destination: string]: unknown;
+}
+
+/** OpenID Connect Core 5.5.1.1: an `acr` that was essential and has another value is a failed sign-in. */
+export function assertRequestedClaims({ claims }: TokenSet, requested: RequestedClaims | undefined): void {
+  const acr = requested?.id_token?.['acr'];
+  if (acr?.essential !== true) return;
+  const wanted = [
+    ...(acr.value === undefined ? [] : [acr.value]),
+    ...(Array.isArray(acr.values) ? acr.values : []),
+  ];
+  if (claims?.['acr'] === undefined || (wanted.length > 0 && !wanted.includes(claims['acr']))) {
+    refuse('the sign-in is not of the kind that was asked for (acr)');
+  }
+}
+
 /** OpenID Connect Core 12.2: a refreshed ID token is about the same person. */
 export function assertSameSubject(claims: IDToken | undefined, expected: string | null): void {
   if (claims !== undefined && claims.sub !== expected) refuse('it is about somebody else than the session');
