@@ -65,6 +65,17 @@ export class AuthClient {
     return this.#store.loadAll(summary)[0]?.fileName === fileName;
   }
 
+  /** The claims of the ID token, completed by userinfo. */
+  async whoami(provider: Provider, filter: SessionFilter): Promise<Readonly<Record<string, unknown>>> {
+    const stored = this.findSession(provider, filter);
+    if (stored === undefined) throw this.notSignedIn(provider, filter.account);
+    assertNotEnded(stored);
+    const { whoami } = await import('./whoami.js');
+    const request = { ...filter, kind: 'access', minTtlMs: 60_000, forceRefresh: false } as const;
+    const acquire = () => this.acquireTokenSilent(provider, request);
+    return whoami(provider, await this.#store.open(stored), acquire, this.#surroundings);
+  }
+
   /** Makes this account the provider's current one. */
   async makeCurrent(stored: StoredSession): Promise<void> {
     const { SessionWriter } = await import('../store/session-writer.js');

@@ -25,9 +25,9 @@ export async function reconnect(
 }
 
 function client(
-  { clientId, token }: Provider,
+  { clientId, token, userinfo }: Provider,
   metadata: Client['metadata'],
   authentication: ClientAuthentication,
 ): Client {
-  return { metadata, clientId, authentication, tokenParameters: token?.parameters ?? {} };
+  return { metadata, clientId, authentication, tokenParameters: token?.parameters ?? {}, userinfo };
 }

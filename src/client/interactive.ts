@@ -4,14 +4,14 @@ import { AuthError, Interrupted } from '../errors.js';
 import { beginAuthorization, type Transaction } from '../oauth/authorization-code.js';
 import { defaultScope } from '../oauth/discovery.js';
 import type { RequestedClaims } from '../oauth/id-token.js';
-import type { TokenSet } from '../oauth/token-set.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import { oneLine } from '../remote-text.js';
-import { accountLabel, isAccount, type Account, type Session } from '../store/session.js';
+import { accountLabel, type Session } from '../store/session.js';
 import { connect } from './connect.js';
+import { askWho, assertExpected, newSession, textClaim } from './new-session.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 export type { RequestedClaims };
@@ -111,13 +111,14 @@ export async function signIn(
     ]);
     return await answering(received, surroundings.redact, async () => {
       const tokenSet = await transaction.redeem(received.url);
-      const session = newSession(provider, tokenSet, scope, surroundings.now());
+      const claims = tokenSet.claims ?? (await askWho(client, tokenSet, surroundings));
+      const session = newSession(provider, tokenSet, claims, scope, surroundings.now());
       assertExpected(session.account, account);
       return {
         stored: await keep(session),
         session,
         requestedScope: scope,
-        acr: textClaim(tokenSet.claims?.['acr']),
+        acr: textClaim(claims, 'acr'),
       };
     });
   } finally {
@@ -197,43 +198,5 @@ function explain(error: unknown): AuthError {
   return new AuthError(
     'bug',
     isCancelled ? 'the sign-in was cancelled in the terminal' : 'an unexpected failure',
-  );
-}
-
-function newSession(provider: Provider, tokenSet: TokenSet, asked: string | null, now: Date): Session {
-  const { accessToken, tokenType, expiresAt, refreshToken, idToken, claims, scope } = tokenSet;
-  const obtainedAt = now.toISOString();
-  return {
-    ...ownerOf(provider),
-    account: {
-      sub: claims?.sub ?? null,
-      username: textClaim(claims?.['preferred_username']),
-      email: textClaim(claims?.['email']),
-      name: textClaim(claims?.['name']),
-    },
-    scope: scope ?? asked,
-    expiresAt,
-    refreshable: refreshToken !== null,
-    signedInAt: obtainedAt,
-    ended: null,
-    accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt, scope: scope ?? asked },
-    otherAccessTokens: {},
-    refreshToken,
-    idToken,
-  };
-}
-
-function textClaim(claim: unknown): string | null {
-  return typeof claim === 'string' && claim !== '' ? claim : null;
-}
-
-function assertExpected(account: Account, expected: string | undefined): void {
-  if (expected === undefined || isAccount(account, expected)) return;
-  throw new AuthError(
-    'denied',
-    `${accountLabel(account)} signed in, but ${expected} was expected; nothing was kept`,
-    {
-      hint: 'sign in as the right account, or leave out -a',
-    },
   );
 }

@@ -12,12 +12,14 @@ import { status } from './status.js';
 import { storeMigrate, storeStatus } from './store.js';
 import { switchCommand } from './switch.js';
 import { token } from './token.js';
+import { whoami } from './whoami.js';
 
 const commands: readonly Command[] = [
   login,
   token,
   logout,
   status,
+  whoami,
   switchCommand,
   providerList,
   providerShow,

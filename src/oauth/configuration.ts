@@ -11,6 +11,7 @@ import {
   type ServerMetadata,
 } from 'openid-client';
 
+import type { UserinfoRule } from './userinfo.js';
 import { providerFetch, type Wire } from './wire.js';
 
 /** A client at an authorization server. */
@@ -20,6 +21,8 @@ export interface Client {
   readonly authentication: ClientAuthentication;
   /** Further parameters of every request to the token endpoint. */
   readonly tokenParameters: Readonly<Record<string, string>>;
+  /** Absent: as OpenID Connect has it. */
+  readonly userinfo?: UserinfoRule | undefined;
 }
 
 /** RFC 6749 2.3. */

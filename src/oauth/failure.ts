@@ -8,7 +8,13 @@ import {
 import { AuthError, Interrupted, systemErrorCode } from '../errors.js';
 
 /** What was under way, as it reads after "the provider refused". */
-export type Action = 'the sign-in' | 'the code exchange' | 'the refresh' | 'the revocation' | 'discovery';
+export type Action =
+  | 'the sign-in'
+  | 'the code exchange'
+  | 'the refresh'
+  | 'the revocation'
+  | 'the userinfo request'
+  | 'discovery';
 
 /** Everything that openid-client throws, as something that a person can act on; what cannot be recognised stays a bug. */
 export function toAuthError(error: unknown, action: Action): unknown {

@@ -56,6 +56,23 @@ const authorization = v.strictObject({ parameters: v.optional(parameters) }, 'an
 
 const token = v.strictObject({ parameters: v.optional(parameters) }, 'an object');
 
+const claimPath = text('names joined by dots');
+
+/** Where a provider that is no OpenID provider says who signed in; its address is metadata.set.userinfo_endpoint. */
+const userinfo = v.strictObject(
+  {
+    method: v.optional(v.picklist(['GET', 'POST'], '"GET" or "POST"')),
+    /** The object that is about the person. */
+    at: v.optional(claimPath),
+    /** Where in it the identifier, the username, the address and the name are. */
+    sub: v.optional(claimPath),
+    username: v.optional(claimPath),
+    email: v.optional(claimPath),
+    name: v.optional(claimPath),
+  },
+  'an object',
+);
+
 export const entrySchema = v.strictObject(
   {
     issuer: v.pipe(
@@ -78,6 +95,7 @@ export const entrySchema = v.strictObject(
     metadata: v.optional(metadata),
     authorization: v.optional(authorization),
     token: v.optional(token),
+    userinfo: v.optional(userinfo),
   },
   'an object',
 );

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as ownEnvironment, execPath, getuid } from 'node:process';
@@ -33,6 +33,8 @@ export interface Machine {
   readonly env: Readonly<Record<string, string>>;
   /** `main(argv, world)` in this process, on real files and real sockets. */
   run(argv: readonly string[], world?: Partial<World> & { readonly isTerminal?: boolean }): Promise<Outcome>;
+  /** Writes `config.json`. */
+  configure(configuration: object): void;
   /** The built program as a process of its own. */
   spawn(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>;
 }
@@ -50,6 +52,12 @@ export function newMachine(additional: Readonly<Record<string, string>> = {}): M
   return {
     folder,
     env,
+    configure(configuration) {
+      mkdirSync(env.AUTHCLI_CONFIG_DIR, { recursive: true, mode: 0o700 });
+      writeFileSync(join(env.AUTHCLI_CONFIG_DIR, 'config.json'), JSON.stringify(configuration), {
+        mode: 0o600,
+      });
+    },
     run: (argv, { isTerminal = false, ...world } = {}) =>
       runHere(argv, { ...quietWorld(env), ...world }, isTerminal),
     spawn: (argv, more) => runProgram(argv, { ...env, ...more }),

@@ -1,0 +1,62 @@
+import { AuthError } from '../errors.js';
+import type { Client } from '../oauth/configuration.js';
+import type { TokenSet } from '../oauth/token-set.js';
+import { fetchClaims, hasUserinfo, type Claims } from '../oauth/userinfo.js';
+import { ownerOf, type Provider } from '../providers/provider.js';
+import { accountLabel, isAccount, type Account, type Session } from '../store/session.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+/** A provider without ID tokens may still say who signed in; one that does not gets a session without a name. */
+export async function askWho(
+  client: Client,
+  { accessToken }: TokenSet,
+  surroundings: ClientSurroundings,
+): Promise<Claims | undefined> {
+  if (client.userinfo === undefined || !hasUserinfo(client)) return undefined;
+  return fetchClaims(client, accessToken, null, surroundings);
+}
+
+export function newSession(
+  provider: Provider,
+  tokenSet: TokenSet,
+  claims: Claims | undefined,
+  asked: string | null,
+  now: Date,
+): Session {
+  const { accessToken, tokenType, expiresAt, refreshToken, idToken, scope } = tokenSet;
+  const obtainedAt = now.toISOString();
+  return {
+    ...ownerOf(provider),
+    account: {
+      sub: textClaim(claims, 'sub'),
+      username: textClaim(claims, 'preferred_username'),
+      email: textClaim(claims, 'email'),
+      name: textClaim(claims, 'name'),
+    },
+    scope: scope ?? asked,
+    expiresAt,
+    refreshable: refreshToken !== null,
+    signedInAt: obtainedAt,
+    ended: null,
+    accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt, scope: scope ?? asked },
+    otherAccessTokens: {},
+    refreshToken,
+    idToken,
+  };
+}
+
+export function textClaim(claims: Claims | undefined, name: string): string | null {
+  const claim = claims?.[name];
+  return typeof claim === 'string' && claim !== '' ? claim : null;
+}
+
+export function assertExpected(account: Account, expected: string | undefined): void {
+  if (expected === undefined || isAccount(account, expected)) return;
+  throw new AuthError(
+    'denied',
+    `${accountLabel(account)} signed in, but ${expected} was expected; nothing was kept`,
+    {
+      hint: 'sign in as the right account, or leave out -a',
+    },
+  );
+}

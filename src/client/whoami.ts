@@ -1,0 +1,29 @@
+import type { Claims } from '../oauth/userinfo.js';
+import type { Provider } from '../providers/provider.js';
+import type { OpenSession } from '../store/session-store.js';
+import type { AcquiredToken } from './acquired-token.js';
+import { connect } from './connect.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+/** Who a session belongs to: the ID token of the sign-in, completed by what the provider says now. */
+export async function whoami(
+  provider: Provider,
+  { session }: OpenSession,
+  acquire: () => Promise<AcquiredToken>,
+  surroundings: ClientSurroundings,
+): Promise<Claims> {
+  const { fetchClaims, hasUserinfo } = await import('../oauth/userinfo.js');
+  const stated = idTokenClaims(session.idToken);
+  const client = await connect(provider, surroundings);
+  if (!hasUserinfo(client)) return stated;
+  const { token } = await acquire();
+  surroundings.conceal(token);
+  return { ...stated, ...(await fetchClaims(client, token, session.account.sub, surroundings)) };
+}
+
+/** Its signature was verified when it came. */
+function idTokenClaims(idToken: string | null): Claims {
+  if (idToken === null) return {};
+  const claims: Claims = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString());
+  return claims;
+}
