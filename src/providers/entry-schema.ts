@@ -19,6 +19,26 @@ const address = v.pipe(
   v.check((value) => URL.canParse(value) && isProtectedAddress(new URL(value)), 'an https address'),
 );
 
+const scope = v.pipe(
+  v.string('scopes separated by single spaces'),
+  v.check(isScope, 'scopes separated by single spaces'),
+);
+
+const separator = v.picklist([' ', ','], 'a space or a comma');
+
+const port = v.pipe(
+  v.number('a port, 1 to 65535'),
+  v.integer('a port, 1 to 65535'),
+  v.minValue(1, 'a port, 1 to 65535'),
+  v.maxValue(65_535, 'a port, 1 to 65535'),
+);
+
+/** Into a JSON object, `data.user`, and into its lists, `results.0`. */
+const fieldPath = v.pipe(
+  v.string('names separated by dots'),
+  v.regex(/^[^.\s]+(\.[^.\s]+)*$/, 'names separated by dots'),
+);
+
 /** Where a secret is to be had; never the secret itself. */
 const secretSource = v.union(
   [
@@ -42,33 +62,109 @@ const client = v.strictObject(
   'an object',
 );
 
+/** Where the authorization response comes in: `http://127.0.0.1:<a free port>/callback` unless this says otherwise. */
+const redirect = v.strictObject(
+  {
+    /** `localhost` only where the provider insists on it. */
+    host: v.optional(v.picklist(['127.0.0.1', 'localhost'], '"127.0.0.1" or "localhost"')),
+    /** Where the provider compares the port: those that are registered there, of which the first free one is taken. */
+    ports: v.optional(v.pipe(v.array(port, 'a list of ports'), v.nonEmpty('a list of ports'))),
+    path: v.optional(v.pipe(v.string('a path'), v.regex(/^\/[^?#\s]*$/, 'a path that begins with /'))),
+    /** All of it, where it is none of ours: an https address or a private scheme, from which the person pastes the response. */
+    uri: v.optional(
+      v.pipe(
+        v.string('a URI'),
+        v.check((value) => URL.canParse(value) && !value.includes('#'), 'a URI without a fragment'),
+      ),
+    ),
+  },
+  'an object',
+);
+
 const metadata = v.strictObject(
   {
     /** Instead of the well-known addresses under the issuer; `none` where the provider publishes nothing. */
     from: v.optional(v.union([v.literal('none'), address], 'an https address, or "none"')),
     /** Added to what the provider publishes, or in its place. */
     set: v.optional(v.record(v.string(), v.unknown(), 'an object')),
+    /**
+     * The issuer names the tenant by an alias (`common`, a domain): the metadata may name another tenant or hold `{tenantid}`
+     * in its place, and an ID token is of the tenant in its `tid`.
+     */
+    issuer: v.optional(v.literal('tenant', '"tenant"')),
   },
   'an object',
 );
 
-const authorization = v.strictObject({ parameters: v.optional(parameters) }, 'an object');
+const authorization = v.strictObject(
+  {
+    /** Added to every authorization request. */
+    parameters: v.optional(parameters),
+    scopeSeparator: v.optional(separator),
+    /** Asked for whatever other scopes are. */
+    alwaysScope: v.optional(scope),
+    /** False where the ID token does not repeat it. */
+    nonce: v.optional(v.literal(false, 'false, or absent')),
+    /** By way of the pushed authorization request endpoint (RFC 9126), also where the provider does not require it. */
+    pushed: v.optional(v.literal(true, 'true, or absent')),
+    /** Values of `error` in the authorization response that mean `access_denied`. */
+    deniedErrors: v.optional(v.array(text('a text'), 'a list of texts')),
+  },
+  'an object',
+);
 
-const token = v.strictObject({ parameters: v.optional(parameters) }, 'an object');
+/** Of the token endpoint: what is asked there, and how its answers differ from RFC 6749 5. */
+const token = v.strictObject(
+  {
+    /** Added to every token request. */
+    parameters: v.optional(parameters),
+    /** Another token endpoint for the refresh. */
+    refreshEndpoint: v.optional(address),
+    /** The field that holds the answer proper, such as `authed_user`. */
+    at: v.optional(fieldPath),
+    /** Between the scopes of the answer; that of the authorization request when absent. */
+    scopeSeparator: v.optional(separator),
+    /** Seconds that an access token lives where the answer does not say, or says 0; an hour when absent. */
+    lifetime: v.optional(
+      v.pipe(
+        v.number('a number of seconds'),
+        v.integer('a number of seconds'),
+        v.minValue(1, 'more than zero'),
+      ),
+    ),
+    /** A refusal comes as `error` in an answer that has status 200. */
+    errorsWithStatus200: v.optional(v.literal(true, 'true, or absent')),
+    /** `token_type` is missing or a word of the provider's own: it is a bearer token all the same. */
+    typeless: v.optional(v.literal(true, 'true, or absent')),
+    /** `optional`: it may be missing though `openid` was asked for. `ignored`: what is in its place is not one, or not verifiable. */
+    idToken: v.optional(v.picklist(['optional', 'ignored'], '"optional" or "ignored"')),
+  },
+  'an object',
+);
 
-const claimPath = text('names joined by dots');
-
-/** Where a provider that is no OpenID provider says who signed in; its address is metadata.set.userinfo_endpoint. */
+/** Who signed in, where the provider says so in its own way; the endpoint is `metadata.set.userinfo_endpoint`. */
 const userinfo = v.strictObject(
   {
+    /** `token`: in the answer of the token endpoint, nothing more is asked. */
+    from: v.optional(v.literal('token', '"token"')),
     method: v.optional(v.picklist(['GET', 'POST'], '"GET" or "POST"')),
-    /** The object that is about the person. */
-    at: v.optional(claimPath),
-    /** Where in it the identifier, the username, the address and the name are. */
-    sub: v.optional(claimPath),
-    username: v.optional(claimPath),
-    email: v.optional(claimPath),
-    name: v.optional(claimPath),
+    headers: v.optional(parameters),
+    /** The field that holds the person; those that follow are looked for in it. */
+    at: v.optional(fieldPath),
+    sub: v.optional(fieldPath),
+    username: v.optional(fieldPath),
+    email: v.optional(fieldPath),
+    name: v.optional(fieldPath),
+  },
+  'an object',
+);
+
+const revocation = v.strictObject(
+  {
+    /** Added to every revocation request. */
+    parameters: v.optional(parameters),
+    /** What the provider calls `token`. */
+    tokenParameter: v.optional(text('the name of a parameter')),
   },
   'an object',
 );
@@ -83,19 +179,18 @@ export const entrySchema = v.strictObject(
       ),
     ),
     clientId: text('the client ID, a text'),
-    scope: v.optional(
-      v.pipe(
-        v.string('scopes separated by single spaces'),
-        v.check(isScope, 'scopes separated by single spaces'),
-      ),
-    ),
+    scope: v.optional(scope),
     /** The catalogue's entry that this one was made from: for its advice. */
     preset: v.optional(text('the name of a preset')),
     client: v.optional(client),
+    redirect: v.optional(redirect),
     metadata: v.optional(metadata),
     authorization: v.optional(authorization),
     token: v.optional(token),
     userinfo: v.optional(userinfo),
+    revocation: v.optional(revocation),
+    /** Tokens bound to a key of ours (RFC 9449). */
+    dpop: v.optional(v.literal(true, 'true, or absent')),
   },
   'an object',
 );
