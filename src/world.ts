@@ -27,6 +27,7 @@ export interface World {
   readonly now: () => Date;
   /** Of the configuration and of the state. */
   readonly folders: () => Folders;
+  readonly workingFolder: () => string;
   /** Undefined on Windows. */
   readonly uid: number | undefined;
   readonly openBrowser: OpenBrowser;
@@ -52,6 +53,7 @@ export function systemWorld(): World {
     env,
     now: () => new Date(),
     folders: () => findFolders(env, platform),
+    workingFolder,
     uid: process.getuid?.(),
     async openBrowser(url, command) {
       const { absoluteSearchPath } = await import('./platform/program-search.js');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
 import { readConfiguration, type Configuration, type ConfigurationFile } from '../providers/configuration.js';
+import { findProjectFile } from '../providers/find-project-file.js';
 import type { PassphraseSource } from '../store/key-source.js';
 import type { Terminal } from '../terminal/terminal.js';
 import type { World } from '../world.js';
@@ -51,8 +52,19 @@ export function configurationFile({ world, globals }: Context): ConfigurationFil
   return { path: join(world.folders().configuration, 'config.json'), required: false };
 }
 
-export function configuration(context: Context): Promise<Configuration> {
+/** The person's own: what can be changed. */
+export function ownConfiguration(context: Context): Promise<Configuration> {
   return readConfiguration(configurationFile(context));
+}
+
+/** With what the project adds that we stand in, unless the person names a configuration. */
+export async function configuration(context: Context): Promise<Configuration> {
+  const { world, terminal, globals } = context;
+  const own = await ownConfiguration(context);
+  const path = globals.config === undefined ? findProjectFile(world.workingFolder()) : undefined;
+  if (path === undefined) return own;
+  const { readProjectFile, withProject } = await import('../providers/project-file.js');
+  return withProject(own, await readProjectFile(path, { uid: world.uid, warn: terminal.warn }));
 }
 
 export interface Bounds {

@@ -11,6 +11,7 @@ import { changeConfiguration } from './change-configuration.js';
 import {
   clientSurroundings,
   configuration,
+  ownConfiguration,
   configurationFile,
   type Command,
   type Context,
@@ -66,7 +67,7 @@ export async function signInAs(
   options: LoginOptions = {},
 ): Promise<SignedIn> {
   const { world, terminal, globals } = context;
-  const chosenStore = globals.store ?? (await configuration(context)).store;
+  const chosenStore = globals.store ?? (await ownConfiguration(context)).store;
   if (options.passphrase && chosenStore !== 'file') {
     throw new AuthError('usage', '--passphrase goes with --store file', {
       hint: 'authcli login --store file --passphrase',
@@ -156,7 +157,7 @@ async function saveProvider(
 /** Once made, the choice holds: later logins must not land in another store because a flag was forgotten. */
 async function keepChoiceOfStore(context: Context): Promise<void> {
   const { globals, terminal } = context;
-  if (globals.store === undefined || (await configuration(context)).store !== undefined) return;
+  if (globals.store === undefined || (await ownConfiguration(context)).store !== undefined) return;
   try {
     await changeConfiguration(context, ['store'], globals.store satisfies StoreName);
   } catch (error) {

@@ -4,7 +4,7 @@ import { assertProviderName, issuerFault } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
-import { clientSurroundings, configuration, type Command } from './command.js';
+import { clientSurroundings, configuration, ownConfiguration, type Command } from './command.js';
 import { scopeOf } from './values.js';
 import type { OptionTable } from './options.js';
 
@@ -77,7 +77,7 @@ export const providerAdd: Command<typeof addOptions> = {
       throw new AuthError('usage', 'a provider needs --issuer and --client-id', { hint: usage });
     const fault = issuerFault(issuer);
     if (fault !== undefined) throw new AuthError('usage', `the issuer ${fault}`, { hint: usage });
-    const { providers } = await configuration(context);
+    const { providers } = await ownConfiguration(context);
     if (Object.hasOwn(providers, name) && !force) {
       throw new AuthError('usage', `there is a provider named "${name}" already`, {
         hint: 'add --force to replace it, or choose another name',
@@ -105,7 +105,7 @@ export const providerRemove: Command = {
 
   async run(_options, context, name) {
     assertProviderName(name);
-    const { providers, defaultProvider } = await configuration(context);
+    const { providers, defaultProvider } = await ownConfiguration(context);
     if (!Object.hasOwn(providers, name)) throw unknownProvider(name, Object.keys(providers));
     const client = new AuthClient(clientSurroundings(context));
     if (client.getSessions().sessions.some(({ summary }) => summary.provider === name)) {

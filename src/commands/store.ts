@@ -2,7 +2,7 @@ import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
-import { clientSurroundings, configuration, type Command } from './command.js';
+import { clientSurroundings, ownConfiguration, type Command } from './command.js';
 import { passphraseSource } from './passphrase.js';
 import type { OptionTable } from './options.js';
 
@@ -19,7 +19,7 @@ export const storeStatus: Command = {
     const count = (store: string) => sessions.filter((session) => session.store === store).length;
     const answer = {
       folder: surroundings.folder,
-      chosen: globals.store ?? (await configuration(context)).store ?? 'keychain',
+      chosen: globals.store ?? (await ownConfiguration(context)).store ?? 'keychain',
       keychain: {
         usable: probe.kind !== 'unavailable',
         reason: probe.kind === 'unavailable' ? probe.reason : null,

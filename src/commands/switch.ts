@@ -3,7 +3,7 @@ import { AuthError } from '../errors.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import { accountLabel } from '../store/session.js';
 import { changeConfiguration } from './change-configuration.js';
-import { clientSurroundings, configuration, type Command } from './command.js';
+import { clientSurroundings, configuration, ownConfiguration, type Command } from './command.js';
 
 export const switchCommand: Command = {
   name: 'switch',
@@ -18,7 +18,8 @@ export const switchCommand: Command = {
         hint: 'authcli switch -p NAME, or authcli switch -p NAME -a WHO',
       });
     }
-    const provider = resolveProvider(await configuration(context), named);
+    const known = account === undefined ? await ownConfiguration(context) : await configuration(context);
+    const provider = resolveProvider(known, named);
     if (account === undefined) {
       await changeConfiguration(context, ['defaultProvider'], provider.name);
       terminal.notice(`${provider.name} is the default provider now.`, { text: '✓', style: 'green' });

@@ -84,6 +84,7 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
     env,
     now: () => new Date(),
     folders: () => findFolders(env, 'linux'),
+    workingFolder: () => '/',
     uid: getuid?.(),
     openBrowser: async () => ({ kind: 'not_launched', reason: 'this test has no browser' }),
     keychain: async () => secretService(env),
