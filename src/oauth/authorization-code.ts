@@ -64,30 +64,35 @@ export async function beginAuthorization(
   wire.conceal(pkceCodeVerifier);
   const isOpenId = request.scope?.split(' ').includes('openid') ?? false;
   const nonce = isOpenId ? randomNonce() : undefined;
-  const ours = definedOnly({
+  // What this one sign-in does not say must not take away what the provider's entry says.
+  const ours = {
     ...request.parameters,
-    redirect_uri: request.redirectUri,
-    scope: joinScopes(request.scope, request.consentScope),
-    state,
-    nonce,
-    code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
-    code_challenge_method: 'S256',
-    prompt: request.prompt,
-    login_hint: request.loginHint,
-    max_age: request.maxAgeSeconds?.toString(),
-    acr_values: request.acrValues,
-    claims: request.claims && JSON.stringify(request.claims),
-    resource: request.resource,
-    audience: request.audience,
-  });
-  const tokenParameters = definedOnly({
+    ...definedOnly({
+      redirect_uri: request.redirectUri,
+      scope: joinScopes(request.scope, request.consentScope),
+      state,
+      nonce,
+      code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: 'S256',
+      prompt: request.prompt,
+      login_hint: request.loginHint,
+      max_age: request.maxAgeSeconds?.toString(),
+      acr_values: request.acrValues,
+      claims: request.claims && JSON.stringify(request.claims),
+      resource: request.resource,
+      audience: request.audience,
+    }),
+  };
+  const tokenParameters = {
     ...client.tokenParameters,
     ...request.tokenParameters,
-    resource: request.resource,
-    audience: request.audience,
-    // Elsewhere the code stands for everything that was consented to.
-    scope: request.consentScope && (request.scope ?? undefined),
-  });
+    ...definedOnly({
+      resource: request.resource,
+      audience: request.audience,
+      // Elsewhere the code stands for everything that was consented to.
+      scope: request.consentScope && (request.scope ?? undefined),
+    }),
+  };
   return {
     authorizationUrl: buildUrl(),
     state,

@@ -38,7 +38,7 @@ export async function refresh(
 ): Promise<RefreshAnswer> {
   try {
     const configuration = buildConfiguration(client, wire, anyClock);
-    const parameters = definedOnly({ ...client.tokenParameters, scope, resource, audience });
+    const parameters = { ...client.tokenParameters, ...definedOnly({ scope, resource, audience }) };
     if (expectsIdToken) await fetchKeys(configuration, wire);
     const answer = await refreshTokenGrant(configuration, refreshToken, parameters);
     const tokenSet = readTokenSet(answer, wire.now());

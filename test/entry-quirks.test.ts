@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+
+import { startAcme } from './support/newcomer.js';
+import { newMachine } from './support/run.js';
+import { approves, browserOf } from './support/user-agents.js';
+
+test('parameters of the entry are sent until the command line says otherwise', async () => {
+  const acme = await startAcme();
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  const parameters = { prompt: 'consent', audience: 'https://api.acme.test' };
+  machine.configure({
+    providers: {
+      acme: {
+        issuer: acme.issuer,
+        clientId: 'cli',
+        scope: 'openid offline_access',
+        authorization: { parameters },
+        token: { parameters: { audience: 'https://token.acme.test' } },
+      },
+    },
+  });
+  const sent = () => [
+    acme.requestsTo('/auth').at(-1)?.parameters,
+    acme.requestsTo('/token').at(-1)?.parameters,
+  ];
+  expect(await machine.run(['login', '-q'], browserOf(approves))).toMatchObject({ exitCode: 0 });
+  expect(sent()).toMatchObject([parameters, { audience: 'https://token.acme.test' }]);
+  expect(await machine.run(['token', '--force-refresh', '-q'])).toMatchObject({ exitCode: 0 });
+  expect(sent()[1]).toMatchObject({ grant_type: 'refresh_token', audience: 'https://token.acme.test' });
+  const own = ['--prompt', 'login', '--audience', 'https://other.acme.test'];
+  await machine.run(['login', '-q', ...own], browserOf(approves));
+  expect(sent()).toMatchObject([
+    { prompt: 'login', audience: 'https://other.acme.test' },
+    { audience: 'https://other.acme.test' },
+  ]);
+});
