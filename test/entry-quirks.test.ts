@@ -4,6 +4,29 @@ import { startAcme } from './support/newcomer.js';
 import { newMachine } from './support/run.js';
 import { approves, browserOf } from './support/user-agents.js';
 
+const json = { 'content-type': 'application/json' };
+
+test('metadata at an address of its own, whatever its name, is fetched from there and nowhere else', async () => {
+  const acme = await startAcme();
+  const published = await fetch(`${acme.issuer}/.well-known/openid-configuration`);
+  acme.answerNext('/auth/v1/openid_configuration', {
+    status: 200,
+    headers: json,
+    body: await published.text(),
+  });
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  const from = `${acme.issuer}/auth/v1/openid_configuration`;
+  machine.configure({
+    providers: { acme: { issuer: acme.issuer, clientId: 'cli', scope: 'openid', metadata: { from } } },
+  });
+  const before = acme.requests.length;
+  expect(await machine.run(['login', '-q'], browserOf(approves))).toMatchObject({ exitCode: 0 });
+  expect(acme.requests.slice(before).map(({ path }) => path)).toEqual(
+    expect.arrayContaining(['/auth/v1/openid_configuration', '/auth', '/token']),
+  );
+  expect(acme.requests.slice(before).filter(({ path }) => path.includes('.well-known'))).toEqual([]);
+});
+
 test('parameters of the entry are sent until the command line says otherwise', async () => {
   const acme = await startAcme();
   const machine = newMachine({ AUTHCLI_STORE: 'file' });

@@ -13,12 +13,16 @@ export type { ServerMetadata };
  * @param from the whole address of the metadata, where it is at neither
  */
 export async function discover(issuer: string, wire: Wire, from = issuer): Promise<ServerMetadata> {
-  for (const algorithm of from === issuer ? (['oidc', 'oauth2'] as const) : (['oidc'] as const)) {
+  const isElsewhere = from !== issuer;
+  // openid-client takes an address as it is where this is part of it; elsewhere it would add to it.
+  const server = isElsewhere ? new URL('/.well-known/', from) : new URL(issuer);
+  const fetchMetadata = metadataFetch(wire);
+  for (const algorithm of isElsewhere ? (['oidc'] as const) : (['oidc', 'oauth2'] as const)) {
     try {
-      const configuration = await discovery(new URL(from), 'discovery', undefined, None(), {
+      const configuration = await discovery(server, 'discovery', undefined, None(), {
         algorithm,
         execute: [allowInsecureRequests],
-        [customFetch]: metadataFetch(wire),
+        [customFetch]: (url, options) => fetchMetadata(isElsewhere ? from : url, options),
       });
       const metadata = configuration.serverMetadata();
       assertIssuer(metadata.issuer, issuer);
