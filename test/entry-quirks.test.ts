@@ -5,6 +5,34 @@ import { newMachine } from './support/run.js';
 import { approves, browserOf } from './support/user-agents.js';
 
 const json = { 'content-type': 'application/json' };
+const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
+
+test.for([
+  [
+    'as RFC 6749 2.3.1 has it, both form-encoded',
+    { secret: { env: 'ACME_SECRET' } },
+    basic('a%2Db%5Fc:p%2Ba%2Fs%3Ds'),
+  ],
+  [
+    'both as they are, where the provider wants that',
+    { secret: { env: 'ACME_SECRET' }, formEncoding: false },
+    basic('a-b_c:p+a/s=s'),
+  ],
+  ['with no secret at all', { authentication: 'client_secret_basic', secret: 'empty' }, basic('a-b_c:')],
+] as const)('Basic authentication: %s', async ([, client, authorization]) => {
+  const clientId = 'a-b_c';
+  const redirect = { redirect_uris: ['http://127.0.0.1/callback'], application_type: 'native' as const };
+  const acme = await startAcme({
+    clients: [{ client_id: clientId, token_endpoint_auth_method: 'none', ...redirect }],
+  });
+  const machine = newMachine({ AUTHCLI_STORE: 'file', ACME_SECRET: 'p+a/s=s' });
+  machine.configure({ providers: { acme: { issuer: acme.issuer, clientId, scope: 'openid', client } } });
+  acme.answerNext('/token', { status: 401, headers: json, body: '{"error":"invalid_client"}' });
+  const outcome = await machine.run(['login', '-q'], browserOf(approves));
+  expect(outcome).toMatchObject({ exitCode: 5, stdout: '' });
+  expect(outcome.stderr).not.toContain('p+a/s=s');
+  expect(acme.requestsTo('/token').map(({ headers }) => headers.authorization)).toEqual([authorization]);
+});
 
 test('metadata at an address of its own, whatever its name, is fetched from there and nowhere else', async () => {
   const acme = await startAcme();

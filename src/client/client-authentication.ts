@@ -14,7 +14,9 @@ export async function clientAuthentication(
       hint: `authcli provider add ${name} --force … --client-secret-cmd COMMAND`,
     });
   }
+  const { authentication: method = 'client_secret_basic', formEncoding } = client;
+  if (client.secret === 'empty') return { method, secret: '', formEncoding };
   const secret = await readSecret(client.secret);
   conceal(secret);
-  return { method: client.authentication ?? 'client_secret_basic', secret };
+  return { method, secret, formEncoding };
 }

@@ -29,7 +29,12 @@ export interface Client {
 export type ClientAuthentication =
   /** A public client. */
   | { readonly method: 'none' }
-  | { readonly method: 'client_secret_basic' | 'client_secret_post'; readonly secret: string };
+  | {
+      readonly method: 'client_secret_basic' | 'client_secret_post';
+      readonly secret: string;
+      /** False: Basic authentication with the ID and the secret as they are. */
+      readonly formEncoding?: false | undefined;
+    };
 
 /** Signatures of ID tokens are always verified, and our own fetch decides which plain http is harmless. */
 export function buildConfiguration(
@@ -50,8 +55,17 @@ function authenticator(authentication: ClientAuthentication): ClientAuth {
     case 'none':
       return None();
     case 'client_secret_basic':
-      return ClientSecretBasic(authentication.secret);
+      return authentication.secret === '' || authentication.formEncoding === false
+        ? plainBasic(authentication.secret)
+        : ClientSecretBasic(authentication.secret);
     case 'client_secret_post':
       return ClientSecretPost(authentication.secret);
   }
+}
+
+/** RFC 7617 without the form encoding that RFC 6749 2.3.1 puts under it. */
+function plainBasic(secret: string): ClientAuth {
+  return (_server, { client_id: id }, _body, headers) => {
+    headers.set('authorization', `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`);
+  };
 }

@@ -57,7 +57,15 @@ const client = v.strictObject(
         '"client_secret_basic" or "client_secret_post"',
       ),
     ),
-    secret: v.optional(secretSource),
+    /** `empty`: there is none, and the provider wants one all the same, of no characters. */
+    secret: v.optional(
+      v.union(
+        [secretSource, v.literal('empty')],
+        'one of {"env": NAME}, {"file": PATH} and {"command": COMMAND}, or "empty"',
+      ),
+    ),
+    /** False where Basic authentication takes the ID and the secret as they are, against RFC 6749 2.3.1. */
+    formEncoding: v.optional(v.literal(false, 'false, or absent')),
   },
   'an object',
 );
