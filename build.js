@@ -1,4 +1,6 @@
 // Bundles the command line and the library into dist/. Not `rolldown --config`: it lists its files at every log level.
+import { cpSync } from 'node:fs';
+
 import { build } from 'rolldown';
 
 /** Dependencies stay in node_modules, where the few commands that need them load them. */
@@ -32,3 +34,6 @@ await build([
     output: { dir: 'dist/library', format: 'esm', cleanDir: true },
   },
 ]);
+
+// Data, which the provider commands read file by file.
+cpSync('src/providers/catalogue', 'dist/cli/catalogue', { recursive: true });

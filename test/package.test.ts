@@ -39,6 +39,7 @@ describe('the package as it would be published', () => {
         'bin/authcli.js',
         'bin/package.json',
         'dist/cli/main.cjs',
+        'dist/cli/catalogue/github.json',
         'dist/library/index.js',
         'dist/types/index.d.ts',
       ]),

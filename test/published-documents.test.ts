@@ -3,12 +3,17 @@ import * as v from 'valibot';
 import { expect, test } from 'vitest';
 
 import { configurationSchema } from '../src/providers/entry-schema.js';
+import { providersPage } from './support/providers-page.js';
 
 /** Made from the code: `npx vitest run test/published-documents.test.ts -u` writes them anew. */
 test('docs/config.schema.json describes what the program reads', async () => {
   const schema = toJsonSchema(configurationSchema, { errorMode: 'ignore', target: 'draft-2020-12' });
   const document = { title: 'Configuration of authcli', ...schema };
   await expect(`${JSON.stringify(document, null, 2)}\n`).toMatchFileSnapshot('../docs/config.schema.json');
+});
+
+test('docs/providers.md says what the catalogue says', async () => {
+  await expect(providersPage()).toMatchFileSnapshot('../docs/providers.md');
 });
 
 test('a configuration of the README fits it', () => {

@@ -12,7 +12,7 @@ export async function connect(
 ): Promise<Client> {
   const authentication = await clientAuthentication(provider, surroundings);
   const metadata = await serverMetadata(provider, surroundings, { isFresh });
-  return client(provider, metadata, authentication);
+  return clientOf(provider, metadata, authentication);
 }
 
 /** The same where the secret has been fetched before. */
@@ -21,10 +21,10 @@ export async function reconnect(
   authentication: ClientAuthentication,
   surroundings: ClientSurroundings,
 ): Promise<Client> {
-  return client(provider, await serverMetadata(provider, surroundings, { isFresh: false }), authentication);
+  return clientOf(provider, await serverMetadata(provider, surroundings, { isFresh: false }), authentication);
 }
 
-function client(
+export function clientOf(
   { clientId, token, userinfo }: Provider,
   metadata: Client['metadata'],
   authentication: ClientAuthentication,

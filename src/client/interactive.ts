@@ -1,7 +1,12 @@
 import { listenForAuthorizationResponse, type ReceivedResponse } from '../callback/listener.js';
 import { readPastedResponse } from '../callback/pasted-response.js';
 import { AuthError, Interrupted } from '../errors.js';
-import { beginAuthorization, type Transaction } from '../oauth/authorization-code.js';
+import {
+  beginAuthorization,
+  type AuthorizationRequest,
+  type Transaction,
+} from '../oauth/authorization-code.js';
+import type { Client } from '../oauth/configuration.js';
 import { defaultScope } from '../oauth/discovery.js';
 import type { RequestedClaims } from '../oauth/id-token.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
@@ -87,19 +92,8 @@ export async function signIn(
   const ended = new AbortController();
   try {
     const client = await connect(provider, surroundings, { isFresh: true });
-    const { account, loginHint = account, scope = provider.scope ?? defaultScope(client.metadata) } = request;
-    const transaction = await beginAuthorization(
-      client,
-      {
-        ...request,
-        prompt: request.prompt,
-        redirectUri: listener.redirectUri,
-        scope,
-        loginHint,
-        parameters: { ...provider.authorization?.parameters, ...request.parameters },
-      },
-      surroundings,
-    );
+    const asked = authorizationRequest(provider, client, request, listener.redirectUri);
+    const transaction = await beginAuthorization(client, asked, surroundings);
     const arriving = listener.receive(transaction.state);
     announce?.(listener.offer(transaction.authorizationUrl));
     conversation.authorizationUrl(transaction.authorizationUrl, request.browser === 'none');
@@ -112,12 +106,12 @@ export async function signIn(
     return await answering(received, surroundings.redact, async () => {
       const tokenSet = await transaction.redeem(received.url);
       const claims = tokenSet.claims ?? (await askWho(client, tokenSet, surroundings));
-      const session = newSession(provider, tokenSet, claims, scope, surroundings.now());
-      assertExpected(session.account, account);
+      const session = newSession(provider, tokenSet, claims, asked.scope, surroundings.now());
+      assertExpected(session.account, request.account);
       return {
         stored: await keep(session),
         session,
-        requestedScope: scope,
+        requestedScope: asked.scope,
         acr: textClaim(claims, 'acr'),
       };
     });
@@ -125,6 +119,23 @@ export async function signIn(
     ended.abort();
     await listener.close();
   }
+}
+
+/** What the person wants now, over what the provider's entry says. */
+export function authorizationRequest(
+  { scope, authorization }: Provider,
+  { metadata }: Client,
+  request: Omit<InteractiveRequest, 'store' | 'port'>,
+  redirectUri: string,
+): AuthorizationRequest {
+  return {
+    ...request,
+    prompt: request.prompt,
+    redirectUri,
+    scope: request.scope ?? scope ?? defaultScope(metadata),
+    loginHint: request.loginHint ?? request.account,
+    parameters: { ...authorization?.parameters, ...request.parameters },
+  };
 }
 
 /** A browser may take its time, or never say anything: nobody waits for it. */

@@ -1,6 +1,6 @@
 import { AuthError } from '../errors.js';
 import { duration, flagOf, type OptionTable, type OptionValues } from './options.js';
-import { requestedClaims, resourceIndicator } from './values.js';
+import { nameAndValue, requestedClaims, resourceIndicator } from './values.js';
 
 /** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
 const reservedParameters: ReadonlySet<string> = new Set([
@@ -88,16 +88,14 @@ export const loginOptions = {
 export type LoginOptions = OptionValues<typeof loginOptions>;
 
 function parameter(text: string, option: string): readonly [string, string] {
-  const at = text.indexOf('=');
-  if (at < 1) throw new Error('of the form K=V');
-  const name = text.slice(0, at);
+  const [name, value] = nameAndValue(text);
   if (reservedParameters.has(name)) {
     const key = Object.keys(loginOptions).find((one) => flagOf(one) === `--${name.replaceAll('_', '-')}`);
     throw new AuthError('usage', `${option} cannot set ${name}: the sign-in itself does`, {
       hint: key !== undefined ? `use ${flagOf(key)}` : undefined,
     });
   }
-  return [name, text.slice(at + 1)];
+  return [name, value];
 }
 
 function port(text: string): number {

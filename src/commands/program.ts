@@ -7,6 +7,7 @@ import { globalOptions, type Command, type Invocation } from './command.js';
 import { login } from './login.js';
 import { logout } from './logout.js';
 import { flagOf, type OptionTable, type RawOptions } from './options.js';
+import { providerPresets } from './provider-presets.js';
 import { providerAdd, providerList, providerRemove, providerShow } from './provider.js';
 import { status } from './status.js';
 import { storeMigrate, storeStatus } from './store.js';
@@ -22,6 +23,7 @@ const commands: readonly Command[] = [
   whoami,
   switchCommand,
   providerList,
+  providerPresets,
   providerShow,
   providerAdd,
   providerRemove,
@@ -81,7 +83,7 @@ function register(program: Program, command: Command, found: (invocation: Invoca
 }
 
 const groups: Readonly<Record<string, string>> = {
-  provider: 'the configured providers: list, show, add, remove',
+  provider: 'the configured providers: list, presets, show, add, remove',
   store: 'where sessions are kept: status, migrate',
 };
 

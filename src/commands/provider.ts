@@ -1,12 +1,12 @@
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
-import { assertProviderName, issuerFault } from '../providers/provider.js';
+import { assertProviderName, issuerFault, ownerOf, type ProviderEntry } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
 import { clientSurroundings, configuration, ownConfiguration, type Command } from './command.js';
-import { scopeOf } from './values.js';
-import type { OptionTable } from './options.js';
+import { nameAndValue, scopeOf } from './values.js';
+import type { OptionTable, OptionValues } from './options.js';
 
 export const providerList: Command = {
   name: 'provider list',
@@ -61,8 +61,17 @@ const addOptions = {
   issuer: { value: 'URL', summary: "the issuer, exactly as in the provider's metadata" },
   clientId: { value: 'ID', summary: 'the client ID that you registered there' },
   scope: { value: 'SCOPE', list: true, summary: 'the scopes to ask for' },
+  preset: { value: 'PRESET', summary: 'one that authcli knows: authcli provider presets' },
+  set: {
+    value: 'K=V',
+    list: true,
+    parse: nameAndValue,
+    summary: 'a setting of the preset, such as its tenant',
+  },
   force: { summary: 'replace a provider of this name' },
 } as const satisfies OptionTable;
+
+type AddOptions = OptionValues<typeof addOptions>;
 
 export const providerAdd: Command<typeof addOptions> = {
   name: 'provider add',
@@ -70,32 +79,73 @@ export const providerAdd: Command<typeof addOptions> = {
   options: addOptions,
   argument: 'NAME',
 
-  async run({ issuer, clientId, scope, force }, context, name) {
+  async run(options, context, name) {
     assertProviderName(name);
-    const usage = `authcli provider add ${name} --issuer URL --client-id ID`;
-    if (!issuer || !clientId)
-      throw new AuthError('usage', 'a provider needs --issuer and --client-id', { hint: usage });
-    const fault = issuerFault(issuer);
-    if (fault !== undefined) throw new AuthError('usage', `the issuer ${fault}`, { hint: usage });
+    const { entry, advice } = await newEntry(name, options);
     const { providers } = await ownConfiguration(context);
-    if (Object.hasOwn(providers, name) && !force) {
+    if (Object.hasOwn(providers, name) && !options.force) {
       throw new AuthError('usage', `there is a provider named "${name}" already`, {
         hint: 'add --force to replace it, or choose another name',
       });
     }
     const client = new AuthClient(clientSurroundings(context));
-    const isElsewhere = client
-      .getSessions()
-      .sessions.some(
-        ({ summary }) =>
-          summary.provider === name && (summary.issuer !== issuer || summary.clientId !== clientId),
+    const owner = ownerOf({ name, ...entry });
+    const isElsewhere = client.getSessions().sessions.some(({ summary }) => {
+      const isSame = (['issuer', 'clientId', 'endpoints'] as const).every(
+        (key) => summary[key] === owner[key],
       );
+      return summary.provider === name && !isSame;
+    });
     if (isElsewhere) throw stillSignedIn(name);
-    const entry = { issuer, clientId, ...(scope && { scope: scopeOf(scope) }) };
     await changeConfiguration(context, ['providers', name], entry);
     context.terminal.notice(`Added ${name}. Next: authcli login -p ${name}`, { text: '✓', style: 'green' });
+    for (const line of advice) context.terminal.notice(line);
   },
 };
+
+interface NewEntry {
+  readonly entry: ProviderEntry;
+  /** What is still to be done at the provider. */
+  readonly advice: readonly string[];
+}
+
+async function newEntry(name: string, { preset, set, ...options }: AddOptions): Promise<NewEntry> {
+  if (preset !== undefined) return fromPreset(name, preset, set ?? [], options);
+  if (set !== undefined)
+    throw new AuthError('usage', '--set needs --preset', { hint: 'authcli provider presets' });
+  const usage = `authcli provider add ${name} --issuer URL --client-id ID`;
+  const { issuer, clientId, scope } = options;
+  if (!issuer || !clientId) {
+    throw new AuthError('usage', 'a provider needs --issuer and --client-id, or --preset', { hint: usage });
+  }
+  assertIssuer(issuer, usage);
+  return { entry: { issuer, clientId, ...(scope && { scope: scopeOf(scope) }) }, advice: [] };
+}
+
+async function fromPreset(
+  name: string,
+  id: string,
+  settings: readonly (readonly [string, string])[],
+  { issuer, clientId, scope }: AddOptions,
+): Promise<NewEntry> {
+  const { readPreset } = await import('../providers/presets.js');
+  const { addCommand, expandPreset, redirectUris } = await import('../providers/expand-preset.js');
+  const preset = readPreset(id);
+  if (!clientId) {
+    throw new AuthError('usage', `the preset ${id} needs --client-id: register a client there first`, {
+      hint: `authcli provider presets ${id}`,
+    });
+  }
+  const expanded = expandPreset(preset, Object.fromEntries(settings), clientId);
+  const entry = { ...expanded, ...(issuer && { issuer }), ...(scope && { scope: scopeOf(scope) }) };
+  assertIssuer(entry.issuer, addCommand(preset, name));
+  return { entry, advice: [`To be registered at ${preset.name}: ${redirectUris(entry).join(', ')}`] };
+}
+
+function assertIssuer(issuer: string, hint: string): void {
+  const fault = issuerFault(issuer);
+  if (fault !== undefined) throw new AuthError('usage', `the issuer ${fault}`, { hint });
+}
 
 export const providerRemove: Command = {
   name: 'provider remove',

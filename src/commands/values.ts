@@ -10,6 +10,13 @@ export function scopeOf(texts: readonly string[], option = '--scope'): string {
   throw new AuthError('usage', `${option} holds characters that no scope may have (RFC 6749 3.3)`);
 }
 
+/** `K=V`, where V may be empty and hold further signs. */
+export function nameAndValue(text: string): readonly [string, string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new Error('of the form K=V');
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
 /** RFC 8707 2: absolute, and without a fragment. */
 export function resourceIndicator(text: string): string {
   if (URL.canParse(text) && !text.includes('#')) return text;
