@@ -107,8 +107,7 @@ async function exchange(url: string, init: RequestInit, wire: Wire): Promise<Res
     wire.signal.throwIfAborted();
     if (error instanceof AuthError) throw error;
     wire.trace(`${init.method ?? 'GET'} ${withoutQuery(url)}: ${reasonOf(error)}`);
-    const reason = timeout.aborted ? 'no answer within 30 seconds' : reasonOf(error);
-    throw new AuthError('network', `cannot reach ${new URL(url).host}: ${reason}`, {
+    throw new AuthError('network', `cannot reach ${new URL(url).host}: ${reasonOf(error)}`, {
       hint: 'check the connection, then run the same command again; nothing that is stored was changed',
       cause: error,
     });
@@ -173,6 +172,8 @@ function rootOf(error: unknown): unknown {
 
 function reasonOf(error: unknown): string {
   const first = rootOf(error);
+  // Ours, or the one of openid-client, which gives up after as long and now and then first.
+  if (first instanceof Error && first.name === 'TimeoutError') return 'no answer within 30 seconds';
   const code = systemErrorCode(first);
   return (code && reasons[code]) ?? code ?? (first instanceof Error ? first.message : 'unknown failure');
 }
