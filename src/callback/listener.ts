@@ -45,7 +45,7 @@ export interface ListenerOptions {
 const limits = {
   maxHeaderSize: 16 * 1024,
   // For the headers, too.
-  requestTimeout: 5000,
+  requestTimeout: 3000,
   // How often Node looks for late connections: every 30 s unless told.
   connectionsCheckingInterval: 500,
   // Left to `findRefusal`, whose reply carries our headers.
@@ -54,6 +54,9 @@ const limits = {
 
 /** A browser opens six at most; the rest of a small `ulimit -n` belongs to the exchange and the store. */
 const mostConnections = 16;
+
+/** With Node's 511, 1,000 strangers at once leave no place, and a browser tries again only a second later. */
+const mostConnecting = 4096;
 
 export async function listenForAuthorizationResponse(
   options: ListenerOptions,
@@ -153,7 +156,7 @@ function listenOn(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     // The literal address: another process can take `localhost` on [::1] with our port (RFC 8252 8.3).
-    server.listen({ host: '127.0.0.1', port }, () => {
+    server.listen({ host: '127.0.0.1', port, backlog: mostConnecting }, () => {
       server.off('error', reject);
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);
@@ -172,10 +175,9 @@ function describeFailure(port: number, error: unknown): string {
 function refuseUnreadable(error: Error, socket: Duplex): void {
   // Browsers open connections ahead of time, and would show the reply to a request that was never sent.
   const isSilent = socket instanceof Socket && socket.bytesRead === 0;
-  if (isSilent || !socket.writable) {
-    socket.destroy();
-    return;
-  }
+  if (isSilent) socket.destroy();
+  // Answered already, or gone.
+  if (!socket.writable) return;
   const code = systemErrorCode(error);
   if (code === 'HPE_HEADER_OVERFLOW') sendRawReply(socket, noticeReply(431, 'This request is too long.'));
   else if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
