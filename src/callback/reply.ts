@@ -2,10 +2,13 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 
 import type { Page } from './page.js';
+import type { ResponseMethod } from './request-check.js';
 
 export interface Reply {
   readonly status: number;
   readonly page: Page;
+  /** The method that a 405 must name (RFC 9110 15.5.6). */
+  readonly allow?: ResponseMethod | undefined;
 }
 
 const lingerMs = 1000;
@@ -51,9 +54,9 @@ function isStillSending({ complete, headers }: IncomingMessage): boolean {
   return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0);
 }
 
-function headersOf({ status, page }: Reply): Record<string, string> {
+function headersOf({ allow, page }: Reply): Record<string, string> {
   return {
-    ...(status === 405 && { Allow: 'GET' }),
+    ...(allow && { Allow: allow }),
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Length': String(Buffer.byteLength(page.html)),
     'Content-Security-Policy': page.contentSecurityPolicy,

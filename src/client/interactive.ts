@@ -20,6 +20,8 @@ export interface InteractiveRequest {
   /** Instead of the provider's own. */
   readonly scope?: string | undefined;
   readonly prompt?: string | undefined;
+  /** `query` when absent; the provider is told only what is given here. */
+  readonly responseMode?: 'query' | 'form_post' | undefined;
   readonly loginHint?: string | undefined;
   readonly parameters: Readonly<Record<string, string>>;
   /** Of the loopback listener; 0 lets the system choose. */
@@ -66,6 +68,7 @@ export async function signIn(
   const listener = await listenForAuthorizationResponse({
     ports: [request.port],
     path,
+    method: request.responseMode === 'form_post' ? 'POST' : 'GET',
     onIgnored: (count) => conversation.ignoredRequests(count),
   });
   const ended = new AbortController();
@@ -73,6 +76,7 @@ export async function signIn(
     const metadata = await fetchServerMetadata(provider.issuer, surroundings);
     const {
       prompt,
+      responseMode,
       parameters,
       account,
       loginHint = account,
@@ -80,10 +84,11 @@ export async function signIn(
     } = request;
     const transaction = await beginAuthorization(
       { metadata, clientId: provider.clientId },
-      { redirectUri: listener.redirectUri, scope, prompt, parameters, loginHint },
+      { redirectUri: listener.redirectUri, responseMode, scope, prompt, parameters, loginHint },
       surroundings,
     );
-    const arriving = listener.receive(transaction.state);
+    const { origin } = transaction.authorizationUrl;
+    const arriving = listener.receive(transaction.state, [origin, new URL(provider.issuer).origin]);
     announce?.(listener.offer(transaction.authorizationUrl));
     conversation.authorizationUrl(transaction.authorizationUrl, request.browser === 'none');
     showInBrowser(transaction.authorizationUrl, request.browser, conversation, surroundings);

@@ -37,6 +37,8 @@ const reservedParameters: ReadonlySet<string> = new Set([
   'request_uri',
 ]);
 
+const parametersWithOption: ReadonlySet<string> = new Set(['prompt', 'login_hint', 'response_mode']);
+
 export const loginOptions = {
   issuer: { value: 'URL', summary: 'sign in at this issuer, with nothing configured' },
   clientId: { value: 'ID', summary: 'the client ID to use there' },
@@ -60,6 +62,11 @@ export const loginOptions = {
   },
   browser: { value: 'CMD', summary: "a browser's name, a program, or none (default: the system's browser)" },
   noBrowser: { twin: true, unless: 'browser', summary: 'only print the address' },
+  responseMode: {
+    value: 'MODE',
+    choices: ['query', 'form_post'],
+    summary: 'how the provider answers: query (in the address) or form_post (as a form)',
+  },
   ifNeeded: { summary: 'only when there is no session that can give a token' },
   passphrase: { summary: 'with --store file: seal with a passphrase, asked for here' },
 } as const satisfies OptionTable;
@@ -133,6 +140,7 @@ export async function signInAs(
         account: globals.account,
         scope: options.scope && scopeOf(options.scope),
         prompt: options.prompt,
+        responseMode: options.responseMode,
         loginHint: options.loginHint,
         parameters: Object.fromEntries(options.authParam ?? []),
         port: options.port ?? 0,
@@ -236,7 +244,7 @@ function authorizationParameter(text: string): readonly [string, string] {
   const name = text.slice(0, at);
   if (reservedParameters.has(name)) {
     throw new AuthError('usage', `--auth-param cannot set ${name}: the sign-in itself does`, {
-      hint: name === 'prompt' || name === 'login_hint' ? `use --${name.replace('_', '-')}` : undefined,
+      hint: parametersWithOption.has(name) ? `use --${name.replace('_', '-')}` : undefined,
     });
   }
   return [name, text.slice(at + 1)];

@@ -17,6 +17,7 @@ import type { Wire } from './wire.js';
 
 export interface AuthorizationRequest {
   readonly redirectUri: string;
+  readonly responseMode: string | undefined;
   readonly scope: string | null;
   readonly prompt: string | undefined;
   readonly loginHint: string | undefined;
@@ -53,6 +54,7 @@ export async function beginAuthorization(
   const ours = definedOnly({
     ...request.parameters,
     redirect_uri: request.redirectUri,
+    response_mode: request.responseMode,
     scope: request.scope ?? undefined,
     state,
     nonce,
