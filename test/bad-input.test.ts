@@ -1,9 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { join } from 'node:path';
 
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { startAcme } from './support/newcomer.js';
 import { startProvider } from './support/provider.js';
@@ -32,6 +30,12 @@ describe('a command line that cannot be meant does nothing and says what was mea
       '--auth-param cannot set prompt: the sign-in itself does',
       'use --prompt',
     ],
+    [
+      ['login', '--auth-param', 'response_mode=form_post'],
+      '--auth-param cannot set response_mode: the sign-in itself does',
+      'use --response-mode',
+    ],
+    [['login', '--response-mode', 'fragment'], '--response-mode must be one of query, form_post'],
     [['login', '--client-id', 'x'], '--client-id needs --issuer'],
     [
       ['login', '--issuer', 'https://acme.test'],
@@ -403,44 +407,6 @@ describe('a code exchange that is refused keeps nothing', () => {
       stderr: '',
     });
   });
-});
-
-test('a port in use ends the login before a browser opens', async () => {
-  const acme = await startAcme();
-  const squatter = createServer().listen(0, '127.0.0.1');
-  onTestFinished(() => void squatter.close());
-  await once(squatter, 'listening');
-  const address = squatter.address();
-  const port = typeof address === 'object' ? address?.port : undefined;
-  const browser = browserOf(approves);
-  const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
-    ['login', '--issuer', acme.issuer, '--client-id', 'cli', '--port', String(port)],
-    browser,
-  );
-  expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
-  expect(outcome.stderr).toContain(`port ${port}`);
-  expect(browser.pages).toEqual([]);
-});
-
-test('a callback with a wrong state is ignored, said once, and the right one still counts', async () => {
-  const acme = await startAcme();
-  const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
-    ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q'],
-    {
-      openBrowser: async (url) => {
-        const callback = url.searchParams.get('redirect_uri') ?? '';
-        const forged = await fetch(`${callback}?code=INJECTED&state=WRONG`);
-        expect(forged.status).toBe(400);
-        void approves(url);
-        return { kind: 'launched' };
-      },
-    },
-  );
-  expect(outcome.exitCode).toBe(0);
-  expect(outcome.stderr).toContain(
-    'warning: ignored 1 request with a wrong state; still waiting for the right one\n',
-  );
-  expect(acme.requestsTo('/token').map(({ parameters }) => parameters['code'])).not.toContain('INJECTED');
 });
 
 test('a person who never comes back ends in time', async () => {

@@ -11,4 +11,9 @@ export const notHere: readonly NotHere[] = [
     what: 'a URL with & and % reaches the browser whole through cmd, PowerShell and WSL',
     reason: 'needs Windows and WSL; the argument vectors are tested in test/platform/browser.test.ts',
   },
+  {
+    id: 'LST-05',
+    what: 'a provider that accepts only `localhost` while somebody holds the port on [::1]',
+    reason: 'no provider can ask for another host than 127.0.0.1 yet',
+  },
 ];

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 
 import { launcher, type Machine, type Outcome } from '../support/run.js';
-import { authorizationResponse } from '../support/user-agents.js';
+import { approves, authorizationResponse } from '../support/user-agents.js';
 
 /** The built program, waiting for the person's browser. */
 export interface PendingLogin {
@@ -54,7 +54,7 @@ export async function pendingLogin(
     outcome,
     response,
     signIn: async () => {
-      await fetch(await response());
+      await approves(authorizationUrl);
       return outcome;
     },
   };
