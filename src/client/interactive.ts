@@ -94,7 +94,10 @@ export async function signIn(
     showInBrowser(transaction.authorizationUrl, request.browser, conversation, surroundings);
     const received = await Promise.race([
       arriving,
-      pasted(conversation, listener.redirectUri, transaction, ended.signal),
+      // A form leaves nothing to paste in the address bar.
+      ...(responseMode === 'form_post'
+        ? []
+        : [pasted(conversation, listener.redirectUri, transaction, ended.signal)]),
       aborted(surroundings.signal),
     ]);
     return await answering(received, surroundings.redact, async () => {
