@@ -446,6 +446,13 @@ test('a passphrase that cannot be used is refused instead of being ignored', asy
     exitCode: 2,
     stderr: expect.stringContaining('the sealed sessions have a key file already'),
   });
+  expect(await machine.run(['store', 'migrate', 'keychain', '--passphrase'])).toEqual({
+    exitCode: 2,
+    stdout: '',
+    stderr:
+      'error: --passphrase goes with the file store: the keychain holds a key of its own\n' +
+      'hint: authcli store migrate keychain (asks by itself for what opens the sessions), or authcli store migrate file --passphrase\n',
+  });
 });
 
 test('a machine whose clock is wrong keeps its session through a refresh', async () => {

@@ -54,6 +54,15 @@ export const storeMigrate: Command<typeof migrateOptions> = {
     if (store !== 'keychain' && store !== 'file') {
       throw new AuthError('usage', 'a store is keychain or file', { hint: 'authcli store migrate file' });
     }
+    if (store === 'keychain' && options.passphrase) {
+      throw new AuthError(
+        'usage',
+        '--passphrase goes with the file store: the keychain holds a key of its own',
+        {
+          hint: 'authcli store migrate keychain (asks by itself for what opens the sessions), or authcli store migrate file --passphrase',
+        },
+      );
+    }
     const passphrase = passphraseSource(options, context);
     const client = new AuthClient(clientSurroundings(context, { passphrase }));
     const moved = await client.migrate(store);
