@@ -125,6 +125,8 @@ export class SessionWriter {
 
   /** Seals every session with the key of `store`. One at a time: whatever stops it, each lies in one store or the other. */
   async migrate(store: StoreName): Promise<readonly StoredSession[]> {
+    // Only a login makes a key for sessions that are yet to come.
+    if (this.#store.list().sessions.length === 0) return [];
     const key = await this.#fetchOrMakeKey(store);
     const moved: StoredSession[] = [];
     for (const { fileName } of this.#store.list().sessions.filter((stored) => stored.store !== store)) {
