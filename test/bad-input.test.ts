@@ -388,6 +388,12 @@ describe('a code exchange that is refused keeps nothing', () => {
       5,
       'error: the code exchange failed a check: ',
     ],
+    [
+      'a lifetime that only begins as a number',
+      { status: 200, headers: json, body: JSON.stringify({ ...tokenSet, expires_in: '12abc' }) },
+      5,
+      "error: the provider's expires_in is no number\n",
+    ],
   ])('%s', async (_title, answer, exitCode, message) => {
     const acme = await startAcme();
     acme.answerNext('/token', answer);

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import { newcomer, type Newcomer } from './support/newcomer.js';
 import type { ProviderOptions } from './support/provider-configuration.js';
+import type { Answer } from './support/provider.js';
 import type { Machine, Outcome } from './support/run.js';
 import { approves, browserOf } from './support/user-agents.js';
 
@@ -26,7 +27,7 @@ function sealedSession({ folder }: Machine): string {
 
 describe('a refresh that fails without saying that the session is over keeps it, byte for byte', () => {
   const unavailable = 'hint: try again in a moment; nothing that is stored was changed\n';
-  test.each([
+  test.each<[string, Answer, number, string]>([
     ['500', { status: 500 }, 6, `error: the provider answers 500 at ISSUER/token\n${unavailable}`],
     [
       '503 whose body claims invalid_grant',
@@ -66,6 +67,16 @@ describe('a refresh that fails without saying that the session is over keeps it,
       5,
       "error: the provider's access_token holds characters that no token may have\n",
     ],
+    ...['"12abc"', '[12]', '"0x10"', 'null'].map((lifetime): [string, Answer, number, string] => [
+      `a lifetime of ${lifetime}`,
+      {
+        status: 200,
+        headers: json,
+        body: `{"access_token":"at","token_type":"bearer","expires_in":${lifetime}}`,
+      },
+      5,
+      "error: the provider's expires_in is no number\n",
+    ]),
     [
       'a redirect',
       { status: 308, headers: { location: 'http://127.0.0.1:9/token' } },
@@ -137,6 +148,7 @@ test('lifetimes: text is a number, none is an hour, too long is a year', async (
   const hour = 3600_000;
   for (const [lifetime, expected] of [
     ['"7200"', 2 * hour],
+    ['"7.2e3"', 2 * hour],
     [undefined, hour],
     ['1e12', 365 * 24 * hour],
   ] as const) {

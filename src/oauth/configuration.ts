@@ -8,6 +8,7 @@ import {
   type ServerMetadata,
 } from 'openid-client';
 
+import { assertLifetime } from './token-set.js';
 import { providerFetch, type Wire } from './wire.js';
 
 /** A client at an authorization server. */
@@ -24,7 +25,12 @@ export function buildConfiguration(
 ): Configuration {
   const clientMetadata = { [clockTolerance]: clockToleranceSeconds };
   const configuration = new Configuration(metadata, clientId, clientMetadata, None());
-  configuration[customFetch] = providerFetch(wire);
+  const request = providerFetch(wire);
+  configuration[customFetch] = async (url, options) => {
+    const response = await request(url, options);
+    await assertLifetime(response);
+    return response;
+  };
   allowInsecureRequests(configuration);
   enableNonRepudiationChecks(configuration);
   return configuration;

@@ -46,6 +46,23 @@ export function readTokenSet(
   };
 }
 
+/** On the answer as it came: openid-client reads what only begins as a number, such as "12abc" or [12], as that number. */
+export async function assertLifetime(response: Response): Promise<void> {
+  const answer: unknown = response.ok
+    ? await response
+        .clone()
+        .json()
+        .catch(() => undefined)
+    : undefined;
+  if (typeof answer !== 'object' || answer === null || !('expires_in' in answer)) return;
+  const { expires_in: lifetime } = answer;
+  const isNumber =
+    typeof lifetime === 'string'
+      ? /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(lifetime)
+      : typeof lifetime === 'number';
+  if (!isNumber) throw new AuthError('protocol', "the provider's expires_in is no number");
+}
+
 /** RFC 6749 A.12 and A.17, without the space: a line break here would end up in a header or a terminal. */
 function assertPrintable(token: string, field: string): void {
   if (token.length > longestToken) {
