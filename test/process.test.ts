@@ -112,6 +112,21 @@ describe('a signal while the provider does not answer', () => {
     },
   );
 
+  test('a logout ends by itself, and says that the tokens live on', async () => {
+    const { acme, machine } = await newcomer();
+    await login(machine);
+    acme.answerNext('/token/revocation', 'hang');
+    const askedAt = performance.now();
+    expect(await machine.spawn(['logout'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr:
+        'warning: refresh token and access token not revoked (the provider does not answer): good at acme until expiry\n' +
+        '✓ Signed out of acme as jane@acme.test: session forgotten.\n',
+    });
+    expect(performance.now() - askedAt).toBeLessThan(10_000);
+  });
+
   test('SIGTERM during a logout keeps the session', async () => {
     const { acme, machine } = await newcomer();
     await login(machine);

@@ -4,6 +4,7 @@ import type { TokenKind } from '../oauth/revocation.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import type { Session, SessionSummary } from '../store/session.js';
+import { timeLimit } from '../time-limit.js';
 import { serverMetadata } from './server-metadata.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -38,6 +39,7 @@ export async function signOut(
   });
 }
 
+/** Nobody who signs out waits for a provider that does not answer. */
 const longestRevocationMs = 8_000;
 
 type Revocation = Omit<SignedOut, 'session'>;
@@ -50,7 +52,9 @@ async function openAndRevoke(
 ): Promise<Revocation> {
   try {
     const { session } = await store.open(latest);
-    return await revokeTokens(session, { ...surroundings, signal: limited(surroundings.signal) });
+    const silent = new AuthError('timeout', 'the provider does not answer');
+    const signal = timeLimit(surroundings.signal, longestRevocationMs, silent);
+    return await revokeTokens(session, { ...surroundings, signal });
   } catch (error) {
     if (error instanceof AuthError && error.code === 'login_required')
       return skipped(latest.summary, error.message);
@@ -114,12 +118,4 @@ function reasonOf(error: unknown): string {
     return error.message;
   }
   throw error;
-}
-
-/** Nobody who signs out waits for a provider that does not answer. */
-function limited(signal: AbortSignal): AbortSignal {
-  const limit = new AbortController();
-  const silent = new AuthError('timeout', 'the provider does not answer');
-  setTimeout(() => limit.abort(silent), longestRevocationMs).unref();
-  return AbortSignal.any([signal, limit.signal]);
 }
