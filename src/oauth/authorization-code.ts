@@ -10,7 +10,7 @@ import {
 import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
-import { assertIdToken, assertIssuedNow } from './id-token.js';
+import { assertCurrent, assertIdToken } from './id-token.js';
 import { definedOnly } from './parameters.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
@@ -81,7 +81,7 @@ export async function beginAuthorization(
         });
         const tokenSet = readTokenSet(answer, wire.now());
         assertIdToken(tokenSet, client.clientId);
-        assertIssuedNow(tokenSet, wire.now());
+        assertCurrent(tokenSet, wire.now());
         return tokenSet;
       } catch (error) {
         throw toAuthError(error, response.searchParams.has('error') ? 'the sign-in' : 'the code exchange');

@@ -27,9 +27,6 @@ interface RefreshParameters {
   readonly audience?: string | undefined;
 }
 
-/** Whether a refreshed ID token is still valid by the clock of this machine is for those to say who use it. */
-const anyClock = { clockToleranceSeconds: 10 * 365 * 24 * 3600 };
-
 export async function refresh(
   client: Client,
   { refreshToken, sub, expectsIdToken }: RefreshGrant,
@@ -37,7 +34,7 @@ export async function refresh(
   wire: Wire,
 ): Promise<RefreshAnswer> {
   try {
-    const configuration = buildConfiguration(client, wire, anyClock);
+    const configuration = buildConfiguration(client, wire);
     const parameters = definedOnly({ scope, resource, audience });
     if (expectsIdToken) await fetchKeys(configuration, wire);
     const answer = await refreshTokenGrant(configuration, refreshToken, parameters);
