@@ -11,6 +11,7 @@ import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
 import { assertCurrent, assertIdToken } from './id-token.js';
+import { loadKeys } from './keys.js';
 import { definedOnly } from './parameters.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
@@ -72,7 +73,9 @@ export async function beginAuthorization(
     },
     async redeem(response) {
       conceal(response, wire);
+      const isRefusal = response.searchParams.has('error');
       try {
+        if (isOpenId && !isRefusal) await loadKeys(configuration, wire);
         const answer = await authorizationCodeGrant(configuration, response, {
           pkceCodeVerifier,
           expectedState: state,
@@ -84,7 +87,7 @@ export async function beginAuthorization(
         assertCurrent(tokenSet, wire.now());
         return tokenSet;
       } catch (error) {
-        throw toAuthError(error, response.searchParams.has('error') ? 'the sign-in' : 'the code exchange');
+        throw toAuthError(error, isRefusal ? 'the sign-in' : 'the code exchange');
       }
     },
   };

@@ -8,6 +8,7 @@ import {
   type ServerMetadata,
 } from 'openid-client';
 
+import { fetchKeys } from './keys.js';
 import { assertLifetime } from './token-set.js';
 import { providerFetch, type Wire } from './wire.js';
 
@@ -25,6 +26,7 @@ export function buildConfiguration({ metadata, clientId }: Client, wire: Wire): 
   const configuration = new Configuration(metadata, clientId, { [clockTolerance]: anyClock }, None());
   const request = providerFetch(wire);
   configuration[customFetch] = async (url, options) => {
+    if (isSameAddress(url, metadata.jwks_uri)) return Response.json(await fetchKeys(url, wire));
     const response = await request(url, options);
     await assertLifetime(response);
     return response;
@@ -32,4 +34,8 @@ export function buildConfiguration({ metadata, clientId }: Client, wire: Wire): 
   allowInsecureRequests(configuration);
   enableNonRepudiationChecks(configuration);
   return configuration;
+}
+
+function isSameAddress(url: string, other: string | undefined): boolean {
+  return other !== undefined && URL.canParse(other) && new URL(other).href === url;
 }
