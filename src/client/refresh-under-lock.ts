@@ -6,7 +6,7 @@ import { isAmbiguous, ProviderBusy } from '../oauth/wire.js';
 import type { OpenSession } from '../store/session-store.js';
 import type { SessionWriter } from '../store/session-writer.js';
 import type { AccessToken, Session } from '../store/session.js';
-import { targetKey, type TokenTarget } from './acquired-token.js';
+import { storedClaims, targetKey, type TokenTarget } from './acquired-token.js';
 import { serverMetadata } from './server-metadata.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -22,12 +22,13 @@ export async function refreshUnderLock(
   surroundings: ClientSurroundings,
 ): Promise<void> {
   const { session } = open;
-  if (session.refreshToken === null) throw notRefreshable(session);
-  surroundings.conceal(session.refreshToken);
+  const { refreshToken, account, idToken } = session;
+  if (refreshToken === null) throw notRefreshable(session);
+  surroundings.conceal(refreshToken);
   const metadata = await serverMetadata(session.issuer, surroundings);
   const client = { metadata, clientId: session.clientId };
-  const expectsIdToken = session.idToken !== null;
-  const grant = { refreshToken: session.refreshToken, sub: session.account.sub, expectsIdToken };
+  const nonce = idToken === null ? undefined : storedClaims(idToken).nonce;
+  const grant = { refreshToken, sub: account.sub, nonce, expectsIdToken: idToken !== null };
   const pending = writer.beginRefresh(open, surroundings.now());
   let answer: RefreshAnswer;
   try {

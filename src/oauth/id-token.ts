@@ -53,9 +53,13 @@ export function assertCurrent({ claims }: TokenSet, now: Date): void {
   }
 }
 
-/** OpenID Connect Core 12.2: a refreshed ID token is about the same person. */
-export function assertSameSubject(claims: IDToken | undefined, expected: string | null): void {
-  if (claims !== undefined && claims.sub !== expected) refuse('it is about somebody else than the session');
+/** OpenID Connect Core 12.2: a refreshed ID token is about the same person, and of the same sign-in where it says of which. */
+export function assertSameSignIn(claims: IDToken | undefined, sub: string | null, nonce: unknown): void {
+  if (claims === undefined) return;
+  if (claims.sub !== sub) refuse('it is about somebody else than the session');
+  if (nonce !== undefined && claims.nonce !== undefined && claims.nonce !== nonce) {
+    refuse('it is of another sign-in (nonce)');
+  }
 }
 
 function timeOf(seconds: number): string {

@@ -2,7 +2,7 @@ import { refreshTokenGrant } from 'openid-client';
 
 import { buildConfiguration, type Client } from './configuration.js';
 import { isInvalidGrant, toAuthError } from './failure.js';
-import { assertIdToken, assertSameSubject } from './id-token.js';
+import { assertIdToken, assertSameSignIn } from './id-token.js';
 import { loadKeys } from './keys.js';
 import { definedOnly } from './parameters.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
@@ -16,6 +16,8 @@ export type RefreshAnswer =
 interface RefreshGrant {
   readonly refreshToken: string;
   readonly sub: string | null;
+  /** Of the ID token that the session has. */
+  readonly nonce: unknown;
   readonly expectsIdToken: boolean;
 }
 
@@ -28,7 +30,7 @@ interface RefreshParameters {
 
 export async function refresh(
   client: Client,
-  { refreshToken, sub, expectsIdToken }: RefreshGrant,
+  { refreshToken, sub, nonce, expectsIdToken }: RefreshGrant,
   { scope, resource, audience }: RefreshParameters,
   wire: Wire,
 ): Promise<RefreshAnswer> {
@@ -39,7 +41,7 @@ export async function refresh(
     const answer = await refreshTokenGrant(configuration, refreshToken, parameters);
     const tokenSet = readTokenSet(answer, wire.now());
     assertIdToken(tokenSet, client.clientId);
-    assertSameSubject(tokenSet.claims, sub);
+    assertSameSignIn(tokenSet.claims, sub, nonce);
     return { kind: 'refreshed', tokenSet };
   } catch (error) {
     if (isInvalidGrant(error)) return { kind: 'ended', reason: 'the provider says invalid_grant' };
