@@ -16,7 +16,7 @@ export interface SignedOut {
   readonly session: SessionSummary;
   readonly revoked: readonly TokenKind[];
   readonly notRevoked: readonly TokenKind[];
-  /** Why something was not revoked. */
+  /** Why something was not revoked that should have been. */
   readonly reason: string | null;
 }
 
@@ -76,8 +76,13 @@ async function revokeTokens(session: Session, surroundings: ClientSurroundings):
     for (const { kind, token } of tokensOf(session)) {
       surroundings.conceal(token);
       try {
-        await revoke(client, token, kind, surroundings);
-        revoked.push(kind);
+        if ((await revoke(client, token, kind, surroundings)) === 'revoked') {
+          revoked.push(kind);
+          continue;
+        }
+        notRevoked.push(kind);
+        // A provider that revokes no access tokens leaves nothing to do: they end by themselves, and soon.
+        if (kind === 'refresh_token') reason ??= 'the provider does not revoke tokens of this kind';
       } catch (error) {
         notRevoked.push(kind);
         reason ??= reasonOf(error);
