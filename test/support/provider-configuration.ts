@@ -13,7 +13,8 @@ export interface ProviderOptions {
   readonly idTokenLifetime?: number;
   /** Seconds. */
   readonly refreshTokenLifetime?: number;
-  readonly rotateRefreshToken?: boolean;
+  /** Asked at each refresh where it is a function. */
+  readonly rotateRefreshToken?: boolean | (() => boolean);
   /** Milliseconds for which a refresh token that was used is forgiven; none, when absent. */
   readonly refreshTokenReuseGrace?: number;
   /** When a code is exchanged for a refresh token too. */
