@@ -192,7 +192,8 @@ function newSession(
   asked: string | null,
   now: Date,
 ): Session {
-  const { accessToken, tokenType, expiresAt, refreshToken, idToken, claims, scope } = tokenSet;
+  const { accessToken, tokenType, expiresAt, refreshToken, refreshExpiresAt, idToken, claims, scope } =
+    tokenSet;
   const obtainedAt = now.toISOString();
   return {
     provider: name,
@@ -207,6 +208,7 @@ function newSession(
     scope: scope ?? asked,
     expiresAt,
     refreshable: refreshToken !== null,
+    refreshExpiresAt,
     signedInAt: obtainedAt,
     ended: null,
     accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt, scope: scope ?? asked },

@@ -1,7 +1,7 @@
 import { AuthError } from '../errors.js';
 import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
-import type { Session } from '../store/session.js';
+import { canRefresh, type Session } from '../store/session.js';
 import {
   accessTokenFor,
   currentToken,
@@ -57,7 +57,10 @@ async function askHelper(
   surroundings: ClientSurroundings,
 ): Promise<void> {
   if (session.refreshToken === null) throw notRefreshable(session);
-  const { folder, signal, trace } = surroundings;
+  const { folder, signal, trace, now } = surroundings;
+  if (!canRefresh(session, now())) {
+    throw sessionOver(session.provider, `its refresh token expired at ${session.refreshExpiresAt}`);
+  }
   const request = {
     folder,
     fileName,
@@ -98,7 +101,7 @@ function stillGoodToken(
   surroundings: ClientSurroundings,
 ): AcquiredToken {
   const isNoReason =
-    error instanceof AuthError && (error.code === 'network' || session.refreshToken === null);
+    error instanceof AuthError && (error.code === 'network' || !canRefresh(session, surroundings.now()));
   const isGood = isUsable(session, { ...request, minTtlMs: 1 }, surroundings.now());
   if (!isNoReason || request.forceRefresh || !isGood) throw error;
   surroundings.ownership.warn(`${error.message}; this token is still good until ${session.expiresAt}`);

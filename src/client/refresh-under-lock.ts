@@ -78,7 +78,14 @@ function describeEnd(reason: string, interruptedAt: string | undefined): string 
 }
 
 function refreshed(session: Session, tokenSet: TokenSet, target: TokenTarget, now: Date): Session {
-  const { accessToken: value, tokenType: type, expiresAt, refreshToken, idToken } = tokenSet;
+  const {
+    accessToken: value,
+    tokenType: type,
+    expiresAt,
+    refreshToken,
+    refreshExpiresAt,
+    idToken,
+  } = tokenSet;
   const key = targetKey(target);
   const scope = tokenSet.scope ?? target.scope ?? session.scope;
   const token: AccessToken = { value, type, expiresAt, scope, obtainedAt: now.toISOString() };
@@ -86,6 +93,7 @@ function refreshed(session: Session, tokenSet: TokenSet, target: TokenTarget, no
     ...session,
     // RFC 6749 6: no new refresh token means that the old one goes on.
     refreshToken: refreshToken ?? session.refreshToken,
+    refreshExpiresAt: refreshExpiresAt ?? (refreshToken === null ? session.refreshExpiresAt : null) ?? null,
     idToken: idToken ?? session.idToken,
   };
   if (key === undefined) return { ...next, expiresAt, scope, accessToken: token };

@@ -25,6 +25,8 @@ export interface SessionSummary {
   /** Of the access token. */
   readonly expiresAt: string | null;
   readonly refreshable: boolean;
+  /** Of the refresh token, where the provider says it; null or absent where it does not. */
+  readonly refreshExpiresAt?: string | null;
   readonly signedInAt: string;
   /** Set once the provider has definitively ended the session (RFC 6749 5.2, `invalid_grant`). */
   readonly ended: { readonly at: string; readonly reason: string } | null;
@@ -44,6 +46,11 @@ export interface SessionOwner {
   readonly provider: string;
   readonly issuer: string;
   readonly clientId: string;
+}
+
+/** Whether the provider may still be asked for a new token. */
+export function canRefresh({ refreshable, refreshExpiresAt }: SessionSummary, now: Date): boolean {
+  return refreshable && (!refreshExpiresAt || Date.parse(refreshExpiresAt) > now.getTime());
 }
 
 /** How a person would name the account. */

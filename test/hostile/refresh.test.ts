@@ -337,6 +337,49 @@ describe('REF-21: a provider that gives a new refresh token', () => {
   });
 });
 
+describe('REF-22: a refresh token whose end is known', () => {
+  const expired = { access_token: 'expired', token_type: 'bearer', expires_in: 0 };
+
+  test.each([{ refresh_expires_in: -1 }, { refresh_token_expires_in: '-1' }])(
+    'and has passed is not sent: %o',
+    async (lifetime) => {
+      const { acme, machine } = await signedIn();
+      acme.answerNext('/token', jsonAnswer(JSON.stringify({ ...expired, ...lifetime })));
+      await machine.spawn(['token', '--force-refresh']);
+      const requests = acme.requests.length;
+      for (const argv of [['token'], ['token', '--force-refresh']]) {
+        expect(await machine.spawn(argv)).toEqual({
+          exitCode: 4,
+          stdout: '',
+          stderr: expect.stringMatching(
+            /^error: the session at acme is over: its refresh token expired at \S+Z\nhint: authcli login -p acme\n$/,
+          ),
+        });
+      }
+      expect(await machine.spawn(['status', '-p', 'acme', '--json'])).toMatchObject({
+        exitCode: 4,
+        stdout: expect.stringContaining('"state":"login_required"'),
+      });
+      expect(acme.requests).toHaveLength(requests);
+      expect(await login(machine)).toMatchObject({ exitCode: 0 });
+      expect(await machine.spawn(['token', '--force-refresh'])).toEqual(success);
+    },
+  );
+
+  test.each([
+    ['to come', 3600],
+    ['that means none', 0],
+    ['that is none', 'soon'],
+    ['that is nothing', null],
+    ['in the far future', 1e300],
+  ])('%s is sent', async (_title, refresh_expires_in) => {
+    const { acme, machine } = await signedIn();
+    acme.answerNext('/token', jsonAnswer(JSON.stringify({ ...expired, refresh_expires_in })));
+    await machine.spawn(['token', '--force-refresh']);
+    expect(await machine.spawn(['token'])).toEqual(success);
+  });
+});
+
 /** As if a day had passed. */
 function forgetMetadata({ folder }: Machine): void {
   rmSync(join(folder, 'state', 'metadata'), { recursive: true, force: true });
