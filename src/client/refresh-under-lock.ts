@@ -50,12 +50,14 @@ export async function refreshUnderLock(
 /**
  * A request whose answer was lost may have been acted on. Providers with a grace period answer the old refresh token once
  * more, and those that did not act do so anyway; with the others nothing is lost that was not lost already.
- * A provider that is busy is asked again when it says, if that is soon.
+ * A provider that is busy is asked again when it says, if that is soon; one that was silent for long is not: it may be at work
+ * on the first request yet, and sees in the second a refresh token that is used twice.
  */
 async function retryingOnce(
   request: () => Promise<RefreshAnswer>,
   signal: AbortSignal,
 ): Promise<RefreshAnswer> {
+  const begun = Date.now();
   try {
     return await request();
   } catch (error) {
@@ -64,7 +66,7 @@ async function retryingOnce(
       await pause(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       return request();
     }
-    if (!isAmbiguous(error)) throw error;
+    if (!isAmbiguous(error) || Date.now() - begun > longestPauseMs) throw error;
     const answer = await request();
     if (answer.kind === 'refreshed') return answer;
     const reason = `the answer to a refresh was lost on the way, and now ${answer.reason}`;
