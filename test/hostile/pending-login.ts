@@ -26,9 +26,20 @@ export async function pendingLogin(
   argv: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<PendingLogin> {
-  const child = spawn(execPath, [launcher, 'login', '--prompt', 'consent', '--browser', 'none', ...argv], {
+  return pendingLoginWithBrowser(machine, ['--browser', 'none', ...argv], env);
+}
+
+/** Starts `authcli login`, whatever the browser, and returns once its authorization URL is shown. */
+export async function pendingLoginWithBrowser(
+  machine: Machine,
+  argv: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+  cwd?: string,
+): Promise<PendingLogin> {
+  const child = spawn(execPath, [launcher, 'login', '--prompt', 'consent', ...argv], {
     env: { ...machine.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    cwd,
   });
   onTestFinished(() => void child.kill('SIGKILL'));
   let stderr = '';
