@@ -38,7 +38,7 @@ type FetchOptions = {
   signal?: AbortSignal;
 };
 
-const requestTimeoutMs = 30_000;
+const requestTimeoutMs = 12_000;
 const largestAnswer = 1024 * 1024;
 const mostRedirects = 3;
 
@@ -172,8 +172,9 @@ function rootOf(error: unknown): unknown {
 
 function reasonOf(error: unknown): string {
   const first = rootOf(error);
-  // Ours, or the one of openid-client, which gives up after as long and now and then first.
-  if (first instanceof Error && first.name === 'TimeoutError') return 'no answer within 30 seconds';
+  // Ours, or the one of openid-client, which gives up later.
+  if (first instanceof Error && first.name === 'TimeoutError')
+    return `no answer within ${requestTimeoutMs / 1000} seconds`;
   const code = systemErrorCode(first);
   return (code && reasons[code]) ?? code ?? (first instanceof Error ? first.message : 'unknown failure');
 }

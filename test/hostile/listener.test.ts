@@ -581,7 +581,7 @@ describe('the response that counts', () => {
             what: 'never answers',
             answer: 'hang',
             exitCode: 6,
-            error: 'cannot reach HOST: no answer within 30 seconds',
+            error: 'cannot reach HOST: no answer within 12 seconds',
           },
         ] as const)
       : []),
