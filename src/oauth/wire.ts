@@ -68,9 +68,9 @@ export function metadataFetch(wire: Wire): (url: string, options: FetchOptions) 
     for (let hop = 0; hop <= mostRedirects; hop++) {
       const response = await exchange(address, init, wire);
       if (!isRedirect(response)) return response;
-      const location = response.headers.get('location') ?? '';
-      const target = URL.canParse(location, address) ? new URL(location, address) : undefined;
-      if (target?.origin !== new URL(url).origin) {
+      const location = response.headers.get('location');
+      const target = location && URL.canParse(location, address) ? new URL(location, address) : undefined;
+      if (!target || target.origin !== new URL(url).origin) {
         throw new AuthError(
           'protocol',
           `${withoutQuery(address)} redirects to another origin, which is not followed`,
