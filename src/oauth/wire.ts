@@ -1,5 +1,6 @@
 import { AuthError, systemErrorCode } from '../errors.js';
 import { isProtectedAddress } from '../loopback.js';
+import { faultOfDocument } from './json-document.js';
 
 /** What every request to a provider needs from outside. */
 export interface Wire {
@@ -102,7 +103,9 @@ async function exchange(url: string, init: RequestInit, wire: Wire): Promise<Res
       await response.body?.cancel();
       throw new ProviderBusy(response, withoutQuery(url), wire.now());
     }
-    return await readWhole(response);
+    const whole = await readWhole(response);
+    if (init.method === 'GET') await assertDocument(whole, url);
+    return whole;
   } catch (error) {
     wire.signal.throwIfAborted();
     if (error instanceof AuthError) throw error;
@@ -133,6 +136,12 @@ async function readWhole(response: Response): Promise<Response> {
   }
   const { status, statusText, headers } = response;
   return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers });
+}
+
+/** Metadata and keys are relied on, and kept; everything else is an answer to one request. */
+async function assertDocument(response: Response, url: string): Promise<void> {
+  const fault = faultOfDocument(await response.clone().text());
+  if (fault !== undefined) throw new AuthError('protocol', `the document at ${withoutQuery(url)} ${fault}`);
 }
 
 /** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */
