@@ -67,7 +67,13 @@ function assertEndpoint(metadata: ServerMetadata, field: 'authorization_endpoint
     throw new AuthError('protocol', `the metadata of ${metadata.issuer} names no ${field}`);
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
   // RFC 6749 3.1: no fragment. User information in an address is a disguise.
-  if (url === undefined || url.hash || url.username || url.password || !isProtectedAddress(url)) {
+  if (
+    url === undefined ||
+    url.href.includes('#') ||
+    url.username ||
+    url.password ||
+    !isProtectedAddress(url)
+  ) {
     throw new AuthError(
       'protocol',
       `the ${field} in the metadata of ${metadata.issuer} is not an https address`,
