@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
+import { AuthError } from '../errors.js';
 import { refresh, type RefreshAnswer } from '../oauth/refresh.js';
 import type { TokenSet } from '../oauth/token-set.js';
 import { isAmbiguous, ProviderBusy } from '../oauth/wire.js';
@@ -7,7 +8,7 @@ import type { OpenSession } from '../store/session-store.js';
 import type { SessionWriter } from '../store/session-writer.js';
 import type { AccessToken, Session } from '../store/session.js';
 import { storedClaims, targetKey, type TokenTarget } from './acquired-token.js';
-import { serverMetadata } from './server-metadata.js';
+import { forgetServerMetadata, serverMetadata } from './server-metadata.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -35,6 +36,9 @@ export async function refreshUnderLock(
     answer = await retryingOnce(() => refresh(client, grant, target, surroundings), surroundings.signal);
   } catch (error) {
     pending.abandon(isAmbiguous(error));
+    if (error instanceof AuthError && error.code === 'protocol') {
+      forgetServerMetadata(session.issuer, surroundings);
+    }
     throw error;
   }
   if (answer.kind === 'refreshed') {

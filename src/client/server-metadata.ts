@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { writeFileAtomically } from '../atomic-file.js';
@@ -18,7 +19,7 @@ export async function serverMetadata(
   issuer: string,
   surroundings: ClientSurroundings,
 ): Promise<ServerMetadata> {
-  return readCache(issuer, surroundings) ?? (await fetchServerMetadata(issuer, surroundings));
+  return (await readCache(issuer, surroundings)) ?? fetchServerMetadata(issuer, surroundings);
 }
 
 export async function fetchServerMetadata(
@@ -31,18 +32,30 @@ export async function fetchServerMetadata(
   return metadata;
 }
 
-function readCache(
+/** After an answer that failed a check: a provider that has moved an endpoint must not wait a day to be found again. */
+export function forgetServerMetadata(issuer: string, { folder }: ClientSurroundings): void {
+  try {
+    rmSync(cachePath(folder, issuer), { force: true });
+  } catch {
+    // Then it is asked for again after a day.
+  }
+}
+
+async function readCache(
   issuer: string,
   { folder, ownership, now }: ClientSurroundings,
-): ServerMetadata | undefined {
+): Promise<ServerMetadata | undefined> {
+  const { assertMetadata } = await import('../oauth/discovery.js');
   try {
     const text = readOwnFile(cachePath(folder, issuer), ownership);
     if (text === undefined) return undefined;
     const { fetchedAt, metadata }: CachedMetadata = JSON.parse(text);
     const age = now().getTime() - Date.parse(fetchedAt);
-    return metadata.issuer === issuer && age >= 0 && age < longestUseMs ? metadata : undefined;
+    if (!(age >= 0 && age < longestUseMs)) return undefined;
+    assertMetadata(metadata, issuer);
+    return metadata;
   } catch {
-    // A cache that cannot be read costs one request, not the command.
+    // A cache that cannot be read, or that nobody should rely on, costs one request, not the command.
     return undefined;
   }
 }
