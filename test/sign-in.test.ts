@@ -76,31 +76,6 @@ test('a person signs in, uses the token, lets it be refreshed, and signs out', a
   expect(revoked).toEqual(['refresh_token', 'access_token']);
 });
 
-test('the authorization request carries what protects it, and the code exchange what proves it', async () => {
-  const { acme } = await signedIn();
-
-  const [request] = acme.requestsTo('/auth');
-  expect(request?.parameters).toEqual({
-    client_id: 'cli',
-    response_type: 'code',
-    redirect_uri: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/callback$/),
-    scope,
-    prompt: 'consent',
-    state: expect.stringMatching(/^[\w-]{43}$/),
-    nonce: expect.stringMatching(/^[\w-]{43}$/),
-    code_challenge: expect.stringMatching(/^[\w-]{43}$/),
-    code_challenge_method: 'S256',
-  });
-  const [exchange] = acme.requestsTo('/token');
-  expect(exchange?.parameters).toEqual({
-    grant_type: 'authorization_code',
-    client_id: 'cli',
-    code: expect.any(String),
-    code_verifier: expect.stringMatching(/^[\w-]{43}$/),
-    redirect_uri: request?.parameters['redirect_uri'],
-  });
-});
-
 test('the session file shows who signed in, and nothing that is secret', async () => {
   const { machine } = await signedIn();
   const [file = ''] = sessionFiles(machine);

@@ -42,4 +42,19 @@ export const notHere: readonly NotHere[] = [
     what: 'a post-logout redirect with a missing or another state',
     reason: '--end-session is not built yet',
   },
+  {
+    id: 'TOK-20',
+    what: 'a DPoP nonce that the provider asks for is sent, with a new proof',
+    reason: 'authcli has no DPoP yet',
+  },
+  {
+    id: 'TOK-21',
+    what: 'the scheme of a DPoP challenge is compared without case',
+    reason: 'authcli has no DPoP yet',
+  },
+  {
+    id: 'TOK-24',
+    what: 'a pushed authorization request that fails ends the login',
+    reason: 'authcli has no PAR yet',
+  },
 ];

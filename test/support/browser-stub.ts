@@ -7,6 +7,8 @@ import { json } from 'node:stream/consumers';
 
 import { onTestFinished } from 'vitest';
 
+import { listen } from './listen.js';
+
 /** How a stub was started, as it saw it itself. */
 export interface Launch {
   readonly program: string;
@@ -32,11 +34,8 @@ export async function browserStubs(folder: string): Promise<BrowserStubs> {
   const launches: Promise<Launch>[] = [];
   let asked = 0;
   const server = createServer((socket) => void launches.push(readLaunch(socket)));
-  server.listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await listen(server);
   return {
     get count() {
       return launches.length;
