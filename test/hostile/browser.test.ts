@@ -345,6 +345,12 @@ describe('BRW-09: BROWSER is a program and its words, and never a line for a she
   });
 });
 
+const hints: Readonly<Record<string, string>> = {
+  prompt: 'hint: use --prompt\n',
+  login_hint: 'hint: use --login-hint\n',
+  response_mode: 'hint: use --response-mode\n',
+};
+
 describe('BRW-12: what the sign-in itself sets cannot be replaced', () => {
   test.each([
     'client_id',
@@ -364,7 +370,7 @@ describe('BRW-12: what the sign-in itself sets cannot be replaced', () => {
   ])('%s', async (name) => {
     const machine = newMachine();
     const argv = ['login', '--issuer', 'http://127.0.0.1:1', '--client-id', 'cli'];
-    const hint = { prompt: 'hint: use --prompt\n', login_hint: 'hint: use --login-hint\n' }[name] ?? '';
+    const hint = hints[name] ?? '';
     const refused = {
       exitCode: 2,
       stdout: '',

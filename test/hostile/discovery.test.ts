@@ -267,7 +267,7 @@ describe('DSC-06: without metadata there is no login, and the exit code says whe
 });
 
 /** In the quick form the person's limit ends the wait, at full length that of the request. */
-const patience = isFull
+const limit = isFull
   ? { argv: [], exitCode: 6, message: 'cannot reach HOST: ' }
   : { argv: ['--timeout', '2s'], exitCode: 8, message: 'not finished within 2 s' };
 
@@ -279,8 +279,8 @@ describe('DSC-06, DSC-08: metadata that never come, or never end, are not waited
     const { acme, machine } = await newcomer();
     acme.answerNext(wellKnown, answer);
     const began = performance.now();
-    const { outcome } = await refusedLogin({ acme, machine }, patience.argv);
-    expect(outcome).toEqual(failure(patience.exitCode, patience.message, acme));
+    const { outcome } = await refusedLogin({ acme, machine }, limit.argv);
+    expect(outcome).toEqual(failure(limit.exitCode, limit.message, acme));
     expect(performance.now() - began).toBeLessThan(15_000);
   });
 });

@@ -294,7 +294,7 @@ describe('TOK-13, TOK-18: what keeps a code from being exchanged now does not ma
 });
 
 /** In the quick form the person's limit ends the wait, at full length that of the request. */
-const patience = isFull
+const limit = isFull
   ? { argv: [], exitCode: 6, message: 'cannot reach ' }
   : { argv: ['--timeout', '3s'], exitCode: 8, message: 'not finished within 3 s\n' };
 
@@ -304,8 +304,8 @@ describe('TOK-13, TOK-16: an answer that never comes, or never ends, is not wait
     ['one byte a second', drip],
   ])('%s', async (_title, answer) => {
     const began = performance.now();
-    const left = await attempt(answer, [...scope, ...patience.argv]);
-    expect(left).toEqual(refused(patience.message, patience.exitCode));
+    const left = await attempt(answer, [...scope, ...limit.argv]);
+    expect(left).toEqual(refused(limit.message, limit.exitCode));
     expect(performance.now() - began).toBeLessThan(20_000);
   });
 });
