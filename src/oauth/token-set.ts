@@ -1,4 +1,4 @@
-import type { IDToken, TokenEndpointResponse } from 'openid-client';
+import { ClientError, type IDToken, type TokenEndpointResponse } from 'openid-client';
 
 import { AuthError } from '../errors.js';
 
@@ -65,7 +65,7 @@ export async function assertLifetime(response: Response): Promise<void> {
     typeof lifetime === 'string'
       ? /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(lifetime)
       : typeof lifetime === 'number';
-  if (!isNumber) throw new AuthError('protocol', "the provider's expires_in is no number");
+  if (!isNumber) throw new ClientError('the answer has an expires_in that is no number');
 }
 
 /** No standard has it: Keycloak's name, and that of Google, GitHub and Microsoft. Keycloak means by 0 that there is no end. */

@@ -133,6 +133,8 @@ describe('TOK-04: lifetimes', () => {
     '1e400',
     '""',
     '"soon"',
+    '"12abc"',
+    '[12]',
     'null',
     'true',
     '{}',
