@@ -3,11 +3,12 @@ import {
   createHash,
   createHmac,
   createPublicKey,
-  generateKeyPairSync,
   sign as signBytes,
   type JsonWebKey,
   type KeyObject,
 } from 'node:crypto';
+
+import { newPrivateKey, type SigningAlg } from './provider-configuration.js';
 
 /** The payload of an ID token, good or bad. */
 export type Claims = Readonly<Record<string, unknown>>;
@@ -22,24 +23,12 @@ export interface SigningKey {
   readonly jwk: JsonWebKey & { readonly kid: string; readonly alg: string };
 }
 
-export type ForgedAlg = 'RS256' | 'PS256' | 'ES256' | 'EdDSA' | 'Ed25519';
+/** EdDSA is Ed25519 by its older name. */
+type ForgedAlg = SigningAlg | 'EdDSA';
 
 export function newSigningKey(alg: ForgedAlg, kid = 'ours', modulusLength = 2048): SigningKey {
-  const privateKey = newPrivateKey(alg, modulusLength);
+  const privateKey = newPrivateKey(alg === 'EdDSA' ? 'Ed25519' : alg, modulusLength);
   return { alg, privateKey, jwk: { ...publicJwk(privateKey), kid, alg, use: 'sig' } };
-}
-
-function newPrivateKey(alg: ForgedAlg, modulusLength: number): KeyObject {
-  switch (alg) {
-    case 'ES256':
-      return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-    case 'EdDSA':
-    case 'Ed25519':
-      return generateKeyPairSync('ed25519').privateKey;
-    case 'RS256':
-    case 'PS256':
-      return generateKeyPairSync('rsa', { modulusLength }).privateKey;
-  }
 }
 
 /** By way of PEM, as in `provider-configuration.ts`: the direct export can block for ever. */

@@ -141,7 +141,7 @@ function jwkOf(key: KeyObject): JWK {
   return createPrivateKey(key.export({ type: 'pkcs8', format: 'pem' })).export({ format: 'jwk' });
 }
 
-function newPrivateKey(alg: SigningAlg): KeyObject {
+export function newPrivateKey(alg: SigningAlg, modulusLength = 2048): KeyObject {
   switch (alg) {
     case 'ES256':
       return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
@@ -149,6 +149,6 @@ function newPrivateKey(alg: SigningAlg): KeyObject {
       return generateKeyPairSync('ed25519').privateKey;
     case 'RS256':
     case 'PS256':
-      return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+      return generateKeyPairSync('rsa', { modulusLength }).privateKey;
   }
 }
