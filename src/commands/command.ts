@@ -64,7 +64,8 @@ export interface Bounds {
 }
 
 const oneMinute = 60_000;
-const keychainCallMs = 5_000;
+/** A call may take 5 s, from the start of the process to its end. */
+const keychainCallMs = 4_000;
 
 /** The outside world as a client of the library sees it, ended by the deadline or by a signal. */
 export function clientSurroundings(
