@@ -1,4 +1,5 @@
 import { AuthError, type ErrorCode } from '../errors.js';
+import { abortAfter } from '../running-time.js';
 import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
@@ -28,6 +29,9 @@ export type RefreshReply =
       readonly traces: readonly string[];
     };
 
+/** Its own retry included; waiting for the lock before it has a limit of its own. */
+const longestRefreshMs = 28_000;
+
 /** Hands a request to a detached process and brings its reply; rejects when it ends without one. */
 export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) => Promise<RefreshReply>;
 
@@ -37,7 +41,7 @@ export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) =>
  */
 export async function serveRefresh(
   request: RefreshRequest,
-  world: Pick<ClientSurroundings, 'ownership' | 'now' | 'signal'>,
+  world: Pick<ClientSurroundings, 'ownership' | 'now'>,
 ): Promise<RefreshReply> {
   const traces: string[] = [];
   try {
@@ -72,13 +76,23 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
       session,
       key: { reference: found.record.key, bytes },
     };
-    await refreshUnderLock(open, request, writer, surroundings);
+    const signal = abortAfter(longestRefreshMs, noAnswer());
+    await refreshUnderLock(open, request, writer, { ...surroundings, signal });
   });
 }
 
-/** The helper has no keychain, no browser and nobody to ask. */
+/** Whether the provider has acted on the request is not known then, as the cause says. */
+function noAnswer(): AuthError {
+  return new AuthError('network', 'the provider did not answer in time', {
+    hint: 'try again in a moment; nothing that is stored was changed',
+    cause: new Error('the time for a refresh is over'),
+  });
+}
+
+/** The helper has no keychain, no browser, nobody to ask and nobody who interrupts it. */
 const unavailable: Pick<
   ClientSurroundings,
+  | 'signal'
   | 'keychain'
   | 'waiting'
   | 'patience'
@@ -88,6 +102,7 @@ const unavailable: Pick<
   | 'conceal'
   | 'redact'
 > = {
+  signal: new AbortController().signal,
   keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
   patience: { timeoutMs: 0, mayPrompt: false },
   passphrase: { isRequested: false, open: async () => undefined, choose: async () => undefined },

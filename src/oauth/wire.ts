@@ -1,5 +1,6 @@
 import { AuthError, systemErrorCode } from '../errors.js';
 import { isProtectedAddress } from '../loopback.js';
+import { abortAfter } from '../running-time.js';
 import { faultOfDocument } from './json-document.js';
 
 /** What every request to a provider needs from outside. */
@@ -63,11 +64,10 @@ export function providerFetch(wire: Wire): (url: string, options: FetchOptions) 
 
 /** For metadata, which carries no credential: redirects are followed within the origin. */
 export function metadataFetch(wire: Wire): (url: string, options: FetchOptions) => Promise<Response> {
-  return async (url, { headers, method, signal }) => {
-    const init: RequestInit = { headers, method, ...(signal && { signal }) };
+  return async (url, { headers, method }) => {
     let address = url;
     for (let hop = 0; hop <= mostRedirects; hop++) {
-      const response = await exchange(address, init, wire);
+      const response = await exchange(address, { headers, method }, wire);
       if (!isRedirect(response)) return response;
       const location = response.headers.get('location');
       const target = location && URL.canParse(location, address) ? new URL(location, address) : undefined;
@@ -93,11 +93,12 @@ async function exchange(url: string, init: RequestInit, wire: Wire): Promise<Res
       `the provider's endpoint ${withoutQuery(url)} is neither https nor on this machine`,
     );
   }
-  const timeout = AbortSignal.timeout(requestTimeoutMs);
-  const signals = [wire.signal, timeout, ...(init.signal ? [init.signal] : [])];
+  const timeout = abortAfter(requestTimeoutMs, new Error(`no answer within ${requestTimeoutMs / 1000} seconds`));
+  // In place of openid-client's own signal, whose time goes on while this process is stopped.
+  const signal = AbortSignal.any([wire.signal, timeout]);
   const request: Fetch = fetch;
   try {
-    const response = await request(url, { ...init, redirect: 'manual', signal: AbortSignal.any(signals) });
+    const response = await request(url, { ...init, redirect: 'manual', signal });
     wire.trace(`${init.method ?? 'GET'} ${withoutQuery(url)}: ${response.status}`);
     if (response.status >= 500 || response.status === 429 || response.status === 408) {
       await response.body?.cancel();
@@ -181,9 +182,6 @@ function rootOf(error: unknown): unknown {
 
 function reasonOf(error: unknown): string {
   const first = rootOf(error);
-  // Ours, or the one of openid-client, which gives up later.
-  if (first instanceof Error && first.name === 'TimeoutError')
-    return `no answer within ${requestTimeoutMs / 1000} seconds`;
   const code = systemErrorCode(first);
   return (code && reasons[code]) ?? code ?? (first instanceof Error ? first.message : 'unknown failure');
 }
