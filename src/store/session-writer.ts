@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
+import { overwriteFile, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
@@ -70,7 +70,15 @@ export class SessionWriter {
     return {
       interruptedAt,
       commit: (next) => {
-        this.#writing(this.#store.path(fileName), () => reserved.commit(sealRecord(next, key, fileName)));
+        const sealed = sealRecord(next, key, fileName);
+        this.#writing(this.#store.path(fileName), (path) => {
+          try {
+            reserved.commit(sealed);
+          } catch {
+            // The folder became read-only since; what lies in the file is worth nothing any more.
+            overwriteFile(path, sealed);
+          }
+        });
         removeIfThere(journal);
       },
       abandon: (isAmbiguous) => {
