@@ -32,7 +32,7 @@ export async function signOut(
     if (latest === undefined) return { session: stored.summary, revoked: [], notRevoked: [], reason: null };
     writer.assertRemovable();
     const revocation = revoke
-      ? await openAndRevoke(latest, store, surroundings)
+      ? await openAndRevoke(latest, store, writer, surroundings)
       : skipped(latest.summary, '--no-revoke');
     writer.remove(latest);
     return { session: latest.summary, ...revocation };
@@ -48,13 +48,21 @@ type Revocation = Omit<SignedOut, 'session'>;
 async function openAndRevoke(
   latest: StoredSession,
   store: SessionStore,
+  writer: SessionWriter,
   surroundings: ClientSurroundings,
 ): Promise<Revocation> {
   try {
-    const { session } = await store.open(latest);
-    const silent = new AuthError('timeout', 'the provider does not answer');
-    const signal = timeLimit(surroundings.signal, longestRevocationMs, silent);
-    return await revokeTokens(session, { ...surroundings, signal });
+    const open = await store.open(latest);
+    const restore = writer.beginSignOut(open, surroundings.now());
+    const revoked = new Set<TokenKind>();
+    try {
+      const silent = new AuthError('timeout', 'the provider does not answer');
+      const signal = timeLimit(surroundings.signal, longestRevocationMs, silent);
+      return await revokeTokens(open.session, revoked, { ...surroundings, signal });
+    } catch (error) {
+      if (revoked.size === 0) restore();
+      throw error;
+    }
   } catch (error) {
     if (error instanceof AuthError && error.code === 'login_required')
       return skipped(latest.summary, error.message);
@@ -62,7 +70,11 @@ async function openAndRevoke(
   }
 }
 
-async function revokeTokens(session: Session, surroundings: ClientSurroundings): Promise<Revocation> {
+async function revokeTokens(
+  session: Session,
+  revoked: Set<TokenKind>,
+  surroundings: ClientSurroundings,
+): Promise<Revocation> {
   try {
     const { canRevoke, revoke } = await import('../oauth/revocation.js');
     const client: Client = {
@@ -70,25 +82,24 @@ async function revokeTokens(session: Session, surroundings: ClientSurroundings):
       clientId: session.clientId,
     };
     if (!canRevoke(client)) return skipped(session, 'the provider has no revocation endpoint');
-    const revoked: TokenKind[] = [];
-    const notRevoked: TokenKind[] = [];
+    const notRevoked = new Set<TokenKind>();
     let reason: string | null = null;
     for (const { kind, token } of tokensOf(session)) {
       surroundings.conceal(token);
       try {
         if ((await revoke(client, token, kind, surroundings)) === 'revoked') {
-          revoked.push(kind);
+          revoked.add(kind);
           continue;
         }
-        notRevoked.push(kind);
+        notRevoked.add(kind);
         // A provider that revokes no access tokens leaves nothing to do: they end by themselves, and soon.
         if (kind === 'refresh_token') reason ??= 'the provider does not revoke tokens of this kind';
       } catch (error) {
-        notRevoked.push(kind);
+        notRevoked.add(kind);
         reason ??= reasonOf(error);
       }
     }
-    return { revoked: [...new Set(revoked)], notRevoked: [...new Set(notRevoked)], reason };
+    return { revoked: [...revoked], notRevoked: [...notRevoked], reason };
   } catch (error) {
     return skipped(session, reasonOf(error));
   }

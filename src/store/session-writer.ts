@@ -153,6 +153,21 @@ export class SessionWriter {
     return fetchOrMakeKey(store, this.#surroundings, inUse);
   }
 
+  /**
+   * From here on nobody is given its tokens, so that a kill leaves no session behind whose tokens are worth nothing; the caller
+   * holds its lock. Returns what makes it as it was.
+   */
+  beginSignOut({ fileName, session, key }: OpenSession, now: Date): () => void {
+    const ended = { at: now.toISOString(), reason: 'a sign-out was begun' };
+    try {
+      this.#write(fileName, { ...session, ended }, key);
+    } catch {
+      // A full disk keeps nobody signed in.
+      return () => {};
+    }
+    return () => this.#write(fileName, session, key);
+  }
+
   /** Before anything is revoked: a session that cannot be removed would stay behind with tokens that are worth nothing. */
   assertRemovable(): void {
     this.#assertWritable(0);
