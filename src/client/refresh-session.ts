@@ -12,9 +12,11 @@ import {
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
+type KnownSession = StoredSession & Pick<OpenSession, 'key'>;
+
 /** One refresh for all processes together; the rotated refresh token is durable before anybody sees a token. */
 export async function refreshSession(
-  stored: StoredSession,
+  stored: KnownSession,
   request: SilentRequest,
   store: SessionStore,
   surroundings: ClientSurroundings,
@@ -41,13 +43,13 @@ export async function refreshSession(
 
 async function openAlive(
   found: StoredSession | undefined,
-  asked: StoredSession,
+  asked: KnownSession,
   store: SessionStore,
 ): Promise<OpenSession> {
   if (found === undefined || found.summary.ended !== null) {
     throw sessionOver(asked.summary.provider, found?.summary.ended?.reason ?? 'somebody has signed out');
   }
-  return store.open(found);
+  return store.open(found, asked.key);
 }
 
 async function askHelper(

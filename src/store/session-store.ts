@@ -75,8 +75,10 @@ export class SessionStore {
     return undefined;
   }
 
-  async open({ fileName, record }: StoredSession): Promise<OpenSession> {
-    const bytes = await fetchKey(record.key, this.surroundings);
+  /** @param known a key that was fetched before: a keychain that has gone silent since is not asked again */
+  async open({ fileName, record }: StoredSession, known?: SealingKey): Promise<OpenSession> {
+    const isKnown = known?.reference.fingerprint === record.key.fingerprint;
+    const bytes = isKnown ? known.bytes : await fetchKey(record.key, this.surroundings);
     const opened = openRecord(record, bytes, fileName);
     switch (opened.kind) {
       case 'opened':
