@@ -173,10 +173,11 @@ export class SessionWriter {
     this.#assertWritable(0);
   }
 
+  /** The session last: whoever finds one that a kill has left removes the rest with it. */
   remove({ fileName, summary }: StoredSession): void {
-    this.#writing(this.#store.path(fileName), (path) => rmSync(path, { force: true }));
+    if (this.#store.list(summary).sessions.length <= 1) removeIfThere(this.#store.pointerPath(summary));
     removeIfThere(this.#store.path(`${fileName}.refreshing`));
-    if (this.#store.list(summary).sessions.length === 0) removeIfThere(this.#store.pointerPath(summary));
+    this.#writing(this.#store.path(fileName), (path) => rmSync(path, { force: true }));
   }
 
   reload(fileName: string): StoredSession | undefined {
