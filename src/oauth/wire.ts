@@ -93,7 +93,10 @@ async function exchange(url: string, init: RequestInit, wire: Wire): Promise<Res
       `the provider's endpoint ${withoutQuery(url)} is neither https nor on this machine`,
     );
   }
-  const timeout = abortAfter(requestTimeoutMs, new Error(`no answer within ${requestTimeoutMs / 1000} seconds`));
+  const timeout = abortAfter(
+    requestTimeoutMs,
+    new Error(`no answer within ${requestTimeoutMs / 1000} seconds`),
+  );
   // In place of openid-client's own signal, whose time goes on while this process is stopped.
   const signal = AbortSignal.any([wire.signal, timeout]);
   const request: Fetch = fetch;

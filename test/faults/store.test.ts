@@ -94,7 +94,7 @@ const faults: readonly Fault[] = [
   {
     ...ofKeychain,
     title: 'a keychain, or a bus, that hangs',
-    lanes: 5,
+    lanes: 3,
     trouble: /^error: the (?:keyring|D-Bus of this session) did not answer within 4 s\nhint: .*\n$/,
     prepare: () =>
       withKeyring((keyring) => ({
