@@ -48,8 +48,8 @@ describe.each(kills)('%s in a refresh', (title, kill) => {
         return delayOfNext(machine, ordinary);
       });
       expectNoneUsedTwice(acme);
-      const slowest = Math.round(Math.max(...delays));
-      const result = `0 lost; next command ${Math.round(median(delays))} ms slower, ${slowest} ms at most`;
+      const slowest = Math.max(...delays);
+      const result = `0 lost; next command ${milliseconds(median(delays))}, at most ${milliseconds(slowest)}`;
       task.meta.measured = { rounds, result };
       expect(slowest).toBeLessThanOrEqual(longestDelayMs);
     },
@@ -91,6 +91,10 @@ async function inTurn<T>(times: number, work: () => Promise<T>): Promise<T[]> {
 
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
+function milliseconds(delay: number): string {
+  return `${delay < 0 ? '' : '+'}${Math.round(delay)} ms`;
 }
 
 /** The helper runs in a group of its own: it is found by its parent, before that is killed. */

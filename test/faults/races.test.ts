@@ -13,7 +13,7 @@ import { randomNumbers } from './random.js';
 import { expectNoneUsedTwice, requestReached, sessionFile, success } from './session.js';
 
 /** 100 in `npm run test:faults`. */
-const rounds = Number(env['AUTHCLI_FAULT_RACES'] ?? 6);
+const rounds = Number(env['AUTHCLI_FAULT_RACES'] ?? 3);
 const timeout = 60_000 + rounds * 10_000;
 const refresh = ['token', '--force-refresh'];
 const notSignedIn = { exitCode: 4, stdout: '', stderr: expect.stringContaining('hint: authcli login') };
