@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['test/hostile/**/*.test.ts'],
     reporters: ['default', './test/support/case-summary.ts', './test/support/closing-line.ts'],
     pool: 'forks',
+    // Some of them measure, to the tenth of a second.
+    fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 30_000,
     env: { AUTHCLI_HOSTILE: 'full' },

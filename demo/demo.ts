@@ -28,12 +28,13 @@ try {
 } catch (error) {
   const [exitCode, reason] = whatFailed(error);
   stage.failure(reason);
+  if (error instanceof DemoFailure && error.hint !== undefined) stage.say(`hint: ${error.hint}`);
   process.exitCode = exitCode;
 }
 
 async function demo(stay: boolean): Promise<void> {
   const began = performance.now();
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'authcli-demo-')));
+  const folder = makeFolder();
   const env = demoEnvironment(process.env, folder);
   let provider: Provider | undefined;
   try {
@@ -56,6 +57,17 @@ async function demo(stay: boolean): Promise<void> {
   }
   stage.success('nothing of it is left on this machine');
   if (!stay) stage.say('To play with it yourself: npm run demo -- --stay');
+}
+
+function makeFolder(): string {
+  try {
+    return realpathSync(mkdtempSync(join(tmpdir(), 'authcli-demo-')));
+  } catch (error) {
+    throw new DemoFailure(
+      `no folder can be made in ${tmpdir()} (${systemErrorCode(error) ?? 'unknown failure'})`,
+      `set ${process.platform === 'win32' ? 'TEMP' : 'TMPDIR'} to a folder that takes files`,
+    );
+  }
 }
 
 async function play(provider: Provider, folder: string, env: DemoEnvironment): Promise<void> {
@@ -85,5 +97,5 @@ function whatFailed(error: unknown): [exitCode: number, reason: string] {
   if (error instanceof Error && error.name === 'AbortError') {
     return [1, `the demo failed: it was not over after ${longestStoryMs / 1000} s`];
   }
-  return [1, `the demo failed: ${error instanceof Error ? error.stack : String(error)}`];
+  return [1, `the demo failed: ${error instanceof Error ? error.message : String(error)}`];
 }

@@ -8,6 +8,14 @@ import type { Stage } from './stage.js';
 /** Something did not go as the demo promises. */
 export class DemoFailure extends Error {
   override readonly name = 'DemoFailure';
+
+  /** What to do about it. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
 }
 
 export interface Surroundings {

@@ -49,6 +49,16 @@ export function reserveFile(path: string, size: number): ReservedFile {
   };
 }
 
+/** For what must not be lost where the folder takes no new file any more: a reader may see it torn for a moment. */
+export function overwriteFile(path: string, content: string): void {
+  const descriptor = openSync(path, 'r+');
+  try {
+    writeDurably(descriptor, Buffer.from(content));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 export function removeIfThere(path: string): void {
   try {
     unlinkSync(path);

@@ -33,7 +33,7 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     folder: options.stateFolder ?? world.folders().state,
     ownership: { uid: world.uid, warn: options.onWarning ?? (() => {}) },
     keychain: world.keychain,
-    patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 5_000, mayPrompt },
+    patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 4_000, mayPrompt },
     passphrase: { isRequested: false, open: passphrase, choose: passphrase },
     openBrowser: world.openBrowser,
     readSecret: world.readSecret,

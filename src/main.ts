@@ -8,8 +8,6 @@ import type { World } from './world.js';
 
 export { systemWorld } from './world.js';
 
-const helperTimeoutMs = 28_000;
-
 /** Runs one command line and returns its exit code. Nothing is thrown: what no part of the program expected is reported as a bug. */
 export async function main(argv: readonly string[], world: World): Promise<number> {
   let terminal: Terminal | undefined;
@@ -38,9 +36,8 @@ export async function serveRefreshRequest(input: AsyncIterable<unknown>, world: 
   let text = '';
   for await (const chunk of input) text += String(chunk);
   const request: RefreshRequest = JSON.parse(text);
-  const signal = AbortSignal.timeout(helperTimeoutMs);
   const ownership = { uid: world.uid, warn: () => {} };
-  return JSON.stringify(await serveRefresh(request, { ownership, now: world.now, signal }));
+  return JSON.stringify(await serveRefresh(request, { ownership, now: world.now }));
 }
 
 /** `authcli token` stands in prompts and loops: its plain forms need no command tree. All else, and all that is wrong, goes there. */

@@ -1,18 +1,25 @@
-import { expect, test } from 'vitest';
+import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { describe, expect, test } from 'vitest';
 
 import { newcomer, type Newcomer } from './support/newcomer.js';
+import type { Machine } from './support/run.js';
 import { approves, approvesAs, browserOf } from './support/user-agents.js';
 
-async function twoAccounts(): Promise<Newcomer> {
+/** One after the other; the last is the current account. */
+async function signedInAs(...people: string[]): Promise<Newcomer> {
   const known = await newcomer();
-  for (const agent of [approves, approvesAs('john@acme.test')]) {
-    await known.machine.run(['login', '-q', '--prompt', 'consent'], browserOf(agent));
-  }
+  for (const person of people) await signInAs(person, known.machine);
   return known;
 }
 
+async function signInAs(person: string, machine: Machine, prompt = 'consent'): Promise<void> {
+  await machine.run(['login', '-q', '--prompt', prompt], browserOf(approvesAs(person)));
+}
+
 test('switch chooses the current account of a provider; somebody unknown is told who is signed in', async () => {
-  const { machine } = await twoAccounts();
+  const { machine } = await signedInAs('jane@acme.test', 'john@acme.test');
   const who = async () => /[a-z]+@acme.test/.exec((await machine.run(['token', '--json'])).stdout)?.[0];
   expect(await who()).toBe('john@acme.test');
   expect(await machine.run(['switch', '-p', 'acme', '-a', 'jane'])).toEqual({
@@ -30,6 +37,56 @@ test('switch chooses the current account of a provider; somebody unknown is told
     stderr: expect.stringContaining('switch to what?'),
   });
 });
+
+/** In both orders, because the order of the files in the folder is neither. */
+const inTurn = ['john@acme.test', 'jane@acme.test', 'john@acme.test'];
+
+describe('where it is not known which account is the current one', () => {
+  test('because its note is gone, it is who signed in last', async () => {
+    const { machine } = await signedInAs('jane@acme.test');
+    for (const last of inTurn) {
+      await signInAs(last, machine);
+      rmSync(join(machine.folder, 'state', 'sessions', 'acme@current'));
+      expect(await whoIsCurrent(machine)).toEqual({ token: last, status: last });
+    }
+  });
+
+  test('because it has signed out, it is who signed in last', async () => {
+    const { machine } = await signedInAs('jane@acme.test');
+    for (const last of inTurn) {
+      await signInAs(last, machine);
+      await signInAs('eve@acme.test', machine, 'create');
+      expect(await machine.run(['logout', '-q'])).toMatchObject({ exitCode: 0 });
+      expect(await whoIsCurrent(machine)).toEqual({ token: last, status: last });
+    }
+  });
+
+  test('and one of them cannot be read, nobody else is taken for it', async () => {
+    const { machine } = await signedInAs('jane@acme.test', 'john@acme.test');
+    const sessions = join(machine.folder, 'state', 'sessions');
+    rmSync(join(sessions, 'acme@current'));
+    const files = readdirSync(sessions).filter((name) => name.endsWith('.session'));
+    for (const file of files.map((name) => join(sessions, name))) {
+      const content = readFileSync(file, 'utf8');
+      truncateSync(file, 10);
+      expect(await machine.run(['token'])).toMatchObject({
+        exitCode: 7,
+        stdout: '',
+        stderr: expect.stringContaining(file),
+      });
+      const other = content.includes('jane@acme.test') ? 'john' : 'jane';
+      expect(await machine.run(['token', '-a', other])).toMatchObject({ exitCode: 0, stderr: '' });
+      writeFileSync(file, content);
+    }
+  });
+});
+
+async function whoIsCurrent(machine: Machine): Promise<object> {
+  return {
+    token: /[a-z]+@acme.test/.exec((await machine.run(['token', '--json'])).stdout)?.[0],
+    status: /\* .*?([a-z]+@acme.test)/.exec((await machine.run(['status'])).stdout)?.[1],
+  };
+}
 
 test('switch -p chooses the default provider', async () => {
   const { machine } = await newcomer();

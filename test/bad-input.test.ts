@@ -1,16 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { join } from 'node:path';
 
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { startAcme } from './support/newcomer.js';
-import { startProvider } from './support/provider.js';
 import { newMachine } from './support/run.js';
-import { approves, browserOf } from './support/user-agents.js';
-
-const json = { 'content-type': 'application/json' };
 
 describe('a command line that cannot be meant does nothing and says what was meant', () => {
   test.each<[argv: string[], error: string, hint?: string]>([
@@ -32,6 +26,12 @@ describe('a command line that cannot be meant does nothing and says what was mea
       '--auth-param cannot set prompt: the sign-in itself does',
       'use --prompt',
     ],
+    [
+      ['login', '--auth-param', 'response_mode=form_post'],
+      '--auth-param cannot set response_mode: the sign-in itself does',
+      'use --response-mode',
+    ],
+    [['login', '--response-mode', 'fragment'], '--response-mode must be one of query, form_post'],
     [['login', '--client-id', 'x'], '--client-id needs --issuer'],
     [
       ['login', '--issuer', 'https://acme.test'],
@@ -204,243 +204,6 @@ describe('a malformed configuration is named with its file, the place in it, and
       stderr: 'error: cannot read the configuration /nowhere/config.json: ENOENT\n',
     });
   });
-});
-
-describe('a provider that is not what it should be ends a login before a browser opens', () => {
-  const wellKnown = '/.well-known/openid-configuration';
-  const oauth = '/.well-known/oauth-authorization-server';
-  const html = { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' };
-
-  test.each([
-    ['HTML at both addresses', [html, html], 5, 'ISSUER publishes no OpenID Connect or OAuth metadata'],
-    [
-      '404 at both addresses',
-      [{ status: 404 }, { status: 404 }],
-      5,
-      'ISSUER publishes no OpenID Connect or OAuth metadata',
-    ],
-    [
-      'broken JSON',
-      [{ status: 200, headers: json, body: '{"issuer"' }, { status: 404 }],
-      5,
-      'ISSUER publishes no OpenID Connect or OAuth metadata',
-    ],
-    ['503', [{ status: 503 }], 6, 'the provider answers 503 at ISSUER/.well-known/openid-configuration'],
-    ['429', [{ status: 429 }], 6, 'the provider answers 429 at ISSUER/.well-known/openid-configuration'],
-    ['a connection that is cut', ['reset' as const], 6, 'cannot reach HOST: '],
-    [
-      'a redirect elsewhere',
-      [{ status: 302, headers: { location: 'http://127.0.0.1:1/' } }],
-      5,
-      'ISSUER/.well-known/openid-configuration redirects to another origin, which is not followed',
-    ],
-    [
-      'another issuer',
-      [{ status: 200, headers: json, body: '{"issuer":"https://evil.test"}' }],
-      5,
-      'the metadata at ISSUER is of another issuer: https://evil.test',
-    ],
-    [
-      'an issuer with a slash more',
-      [{ status: 200, headers: json, body: '{"issuer":"ISSUER/"}' }],
-      5,
-      'the metadata at ISSUER is of another issuer: ISSUER/',
-    ],
-    [
-      'no endpoints',
-      [{ status: 200, headers: json, body: '{"issuer":"ISSUER"}' }],
-      5,
-      'the metadata of ISSUER names no authorization_endpoint',
-    ],
-    [
-      'an endpoint in the clear',
-      [
-        {
-          status: 200,
-          headers: json,
-          body: '{"issuer":"ISSUER","authorization_endpoint":"http://acme.test/auth"}',
-        },
-      ],
-      5,
-      'the authorization_endpoint in the metadata of ISSUER is not an https address',
-    ],
-    [
-      'an endpoint that is a program',
-      [{ status: 200, headers: json, body: '{"issuer":"ISSUER","authorization_endpoint":"file:///bin/sh"}' }],
-      5,
-      'the authorization_endpoint in the metadata of ISSUER is not an https address',
-    ],
-    [
-      'plain PKCE only',
-      [
-        {
-          status: 200,
-          headers: json,
-          body: '{"issuer":"ISSUER","authorization_endpoint":"ISSUER/auth","token_endpoint":"ISSUER/token","code_challenge_methods_supported":["plain"]}',
-        },
-      ],
-      5,
-      'ISSUER does not support PKCE with S256',
-    ],
-  ])('%s', async (_title, answers, exitCode, message) => {
-    const acme = await startAcme();
-    const fill = (text: string) =>
-      text.replaceAll('ISSUER', acme.issuer).replaceAll('HOST', acme.issuer.slice(7));
-    answers.forEach((answer, at) => {
-      const filled =
-        typeof answer === 'object' && 'body' in answer ? { ...answer, body: fill(answer.body) } : answer;
-      acme.answerNext(at === 0 ? wellKnown : oauth, filled);
-    });
-    const browser = browserOf(approves);
-    const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
-      ['login', '--issuer', acme.issuer, '--client-id', 'cli'],
-      browser,
-    );
-    expect(outcome).toMatchObject({ exitCode, stdout: '' });
-    expect(outcome.stderr.split('\n')[0]).toContain(`error: ${fill(message)}`);
-    expect(browser.pages).toEqual([]);
-  });
-
-  test('an issuer where nobody listens', async () => {
-    const gone = await startProvider();
-    await gone.stop();
-    const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run([
-      'login',
-      '--issuer',
-      gone.issuer,
-      '--client-id',
-      'cli',
-    ]);
-    expect(outcome).toEqual({
-      exitCode: 6,
-      stdout: '',
-      stderr:
-        `error: cannot reach ${gone.issuer.slice(7)}: connection refused\n` +
-        'hint: check the connection, then run the same command again; nothing that is stored was changed\n',
-    });
-  });
-
-  test('a redirect within the origin is followed, and OAuth metadata serve where OpenID Connect has none', async () => {
-    const acme = await startAcme();
-    acme.answerNext(wellKnown, { status: 404 });
-    acme.answerNext(oauth, { status: 301, headers: { location: wellKnown } });
-    const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
-      ['login', '--issuer', acme.issuer, '--client-id', 'cli'],
-      browserOf(approves),
-    );
-    expect(outcome.exitCode).toBe(0);
-  });
-});
-
-describe('a code exchange that is refused keeps nothing', () => {
-  const tokenSet = { access_token: 'at', token_type: 'Bearer' };
-  test.each([
-    [
-      'invalid_grant',
-      { status: 400, headers: json, body: '{"error":"invalid_grant","error_description":"too late"}' },
-      5,
-      'error: the provider refused the code exchange: invalid_grant (too late)\nhint: start again: authcli login\n',
-    ],
-    [
-      'invalid_client',
-      { status: 401, headers: json, body: '{"error":"invalid_client"}' },
-      5,
-      'error: the provider refused the code exchange: invalid_client\nhint: check the client ID of this provider: authcli provider show\n',
-    ],
-    ['500', { status: 500 }, 6, 'error: the provider answers 500 at ISSUER/token\n'],
-    [
-      'HTML',
-      { status: 200, headers: { 'content-type': 'text/html' }, body: '<p>' },
-      5,
-      'error: the code exchange failed a check: the answer is not JSON\n',
-    ],
-    [
-      'half an answer',
-      { status: 200, headers: json, body: '{"access_token":"a' },
-      5,
-      'error: the code exchange failed a check: the answer is not JSON\n',
-    ],
-    [
-      'a redirect',
-      { status: 307, headers: { location: 'http://127.0.0.1:1/' } },
-      5,
-      'error: the provider answers ISSUER/token with a redirect (307), which is not followed\n',
-    ],
-    [
-      'no ID token',
-      { status: 200, headers: json, body: JSON.stringify(tokenSet) },
-      5,
-      'error: the code exchange failed a check: ',
-    ],
-    [
-      'another token type',
-      { status: 200, headers: json, body: JSON.stringify({ ...tokenSet, token_type: 'mac' }) },
-      5,
-      'error: the code exchange failed a check: ',
-    ],
-    [
-      'a lifetime below zero',
-      { status: 200, headers: json, body: JSON.stringify({ ...tokenSet, expires_in: -1 }) },
-      5,
-      'error: the code exchange failed a check: ',
-    ],
-  ])('%s', async (_title, answer, exitCode, message) => {
-    const acme = await startAcme();
-    acme.answerNext('/token', answer);
-    const machine = newMachine({ AUTHCLI_STORE: 'file' });
-    const browser = browserOf(approves);
-    const outcome = await machine.run(
-      ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q'],
-      browser,
-    );
-    expect(outcome).toMatchObject({ exitCode, stdout: '' });
-    expect(outcome.stderr).toContain(message.replace('ISSUER', acme.issuer));
-    expect(acme.requestsTo('/token')).toHaveLength(1);
-    expect((await browser.pages[0])?.body).not.toContain('Signed in');
-    expect(await machine.run(['status', '--json'])).toEqual({
-      exitCode: 0,
-      stdout: '{"sessions":[]}\n',
-      stderr: '',
-    });
-  });
-});
-
-test('a port in use ends the login before a browser opens', async () => {
-  const acme = await startAcme();
-  const squatter = createServer().listen(0, '127.0.0.1');
-  onTestFinished(() => void squatter.close());
-  await once(squatter, 'listening');
-  const address = squatter.address();
-  const port = typeof address === 'object' ? address?.port : undefined;
-  const browser = browserOf(approves);
-  const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
-    ['login', '--issuer', acme.issuer, '--client-id', 'cli', '--port', String(port)],
-    browser,
-  );
-  expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
-  expect(outcome.stderr).toContain(`port ${port}`);
-  expect(browser.pages).toEqual([]);
-});
-
-test('a callback with a wrong state is ignored, said once, and the right one still counts', async () => {
-  const acme = await startAcme();
-  const outcome = await newMachine({ AUTHCLI_STORE: 'file' }).run(
-    ['login', '--issuer', acme.issuer, '--client-id', 'cli', '-q'],
-    {
-      openBrowser: async (url) => {
-        const callback = url.searchParams.get('redirect_uri') ?? '';
-        const forged = await fetch(`${callback}?code=INJECTED&state=WRONG`);
-        expect(forged.status).toBe(400);
-        void approves(url);
-        return { kind: 'launched' };
-      },
-    },
-  );
-  expect(outcome.exitCode).toBe(0);
-  expect(outcome.stderr).toContain(
-    'warning: ignored 1 request with a wrong state; still waiting for the right one\n',
-  );
-  expect(acme.requestsTo('/token').map(({ parameters }) => parameters['code'])).not.toContain('INJECTED');
 });
 
 test('a person who never comes back ends in time', async () => {

@@ -47,6 +47,14 @@ describe.concurrent('npm run demo', { timeout: 40_000 }, () => {
     expect(output).not.toMatch(/Bearer [\w-]{20}/);
   });
 
+  test('where no folder can be made says so in one line, and what to do', async () => {
+    const demo = startDemo([], { TMPDIR: '/nonexistent', TEMP: '/nonexistent' });
+    const failures = ['✗ the demo failed: no folder can be made in /nonexistent (ENOENT)'];
+    expect(await demo.ended).toEqual({ exitCode: 1, failures });
+    const hint = `   hint: set ${platform === 'win32' ? 'TEMP' : 'TMPDIR'} to a folder that takes files`;
+    expect(demo.lines).toEqual([...failures, hint]);
+  });
+
   test.runIf(hasKeyring)(
     'keeps its key in the keychain where there is one, and takes it out again',
     async ({ onTestFinished }) => {
@@ -91,7 +99,7 @@ describe.concurrent('npm run demo', { timeout: 40_000 }, () => {
 });
 
 /** The demo as on a machine without display, with all that it writes in a folder of its own. */
-function startDemo(args: readonly string[] = [], keyring: Readonly<Record<string, string>> = {}) {
+function startDemo(args: readonly string[] = [], more: Readonly<Record<string, string>> = {}) {
   const folder = mkdtempSync(join(folders, 'home-'));
   const demo = spawn(execPath, ['build/demo.js', ...args], {
     env: {
@@ -100,7 +108,7 @@ function startDemo(args: readonly string[] = [], keyring: Readonly<Record<string
       TMPDIR: folder,
       TEMP: folder,
       XDG_RUNTIME_DIR: folder,
-      ...keyring,
+      ...more,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

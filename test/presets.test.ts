@@ -305,7 +305,7 @@ function metadataOf({ issuer, metadata: { from, set = {} } = {} }: ProviderEntry
           authorization_endpoint: `${base}/published/authorize`,
           token_endpoint: `${base}/published/token`,
         };
-  return withSettings(published, set);
+  return withSettings(published, set, issuer);
 }
 
 function endpointsOf({ issuer, metadata: { from, set = {} } = {} }: ProviderEntry): string[] {

@@ -1,6 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
 import { execPath } from 'node:process';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -8,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 
 import { login, newcomer } from './support/newcomer.js';
+import { isRefused } from './support/raw-http.js';
 import { isOnPath, requirement } from './support/requirements.js';
 import { launcher } from './support/run.js';
 
@@ -19,18 +19,6 @@ async function until(output: Readable, pattern: RegExp): Promise<RegExpExecArray
     if (found) return found;
   }
   throw new Error(`ended without ${pattern}: ${seen}`);
-}
-
-async function isRefused(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return false;
-  } catch {
-    return true;
-  } finally {
-    socket.destroy();
-  }
 }
 
 describe('a login that waits', () => {
@@ -123,6 +111,21 @@ describe('a signal while the provider does not answer', () => {
       expect(await said).toBe('');
     },
   );
+
+  test('a logout ends by itself, and says that the tokens live on', async () => {
+    const { acme, machine } = await newcomer();
+    await login(machine);
+    acme.answerNext('/token/revocation', 'hang');
+    const askedAt = performance.now();
+    expect(await machine.spawn(['logout'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr:
+        'warning: refresh token and access token not revoked (the provider does not answer): good at acme until expiry\n' +
+        '✓ Signed out of acme as jane@acme.test: session forgotten.\n',
+    });
+    expect(performance.now() - askedAt).toBeLessThan(10_000);
+  });
 
   test('SIGTERM during a logout keeps the session', async () => {
     const { acme, machine } = await newcomer();

@@ -1,92 +1,15 @@
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
-
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import { newcomer, type Newcomer } from './support/newcomer.js';
-import type { ProviderOptions } from './support/provider-configuration.js';
-import type { Machine, Outcome } from './support/run.js';
 import { approves, browserOf } from './support/user-agents.js';
 
 const json = { 'content-type': 'application/json' };
 
-async function signedIn(options?: ProviderOptions): Promise<Newcomer> {
-  const { acme, machine } = await newcomer(undefined, options);
+async function signedIn(): Promise<Newcomer> {
+  const { acme, machine } = await newcomer();
   await machine.run(['login', '-q', '--prompt', 'consent'], browserOf(approves));
   return { acme, machine };
 }
-
-function sealedSession({ folder }: Machine): string {
-  const sessions = join(folder, 'state', 'sessions');
-  return readFileSync(
-    join(sessions, readdirSync(sessions).find((name) => name.endsWith('.session')) ?? ''),
-    'utf8',
-  );
-}
-
-describe('a refresh that fails without saying that the session is over keeps it, byte for byte', () => {
-  const unavailable = 'hint: try again in a moment; nothing that is stored was changed\n';
-  test.each([
-    ['500', { status: 500 }, 6, `error: the provider answers 500 at ISSUER/token\n${unavailable}`],
-    [
-      '503 whose body claims invalid_grant',
-      { status: 503, headers: json, body: '{"error":"invalid_grant"}' },
-      6,
-      `error: the provider answers 503 at ISSUER/token\n${unavailable}`,
-    ],
-    ['429', { status: 429 }, 6, `error: the provider answers 429 at ISSUER/token\n${unavailable}`],
-    ['connections that are cut', 'reset' as const, 6, 'error: cannot reach HOST: connection '],
-    [
-      'HTML',
-      { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' },
-      5,
-      'error: the refresh failed a check: the answer is not JSON\n',
-    ],
-    [
-      '400 without a body',
-      { status: 400 },
-      5,
-      'error: the refresh failed a check: HTTP status 400, and the answer is not JSON\n',
-    ],
-    [
-      'invalid_client',
-      { status: 401, headers: json, body: '{"error":"invalid_client"}' },
-      5,
-      'error: the provider refused the refresh: invalid_client\n',
-    ],
-    [
-      'invalid_grant with another status',
-      { status: 403, headers: json, body: '{"error":"invalid_grant"}' },
-      5,
-      'error: the provider refused the refresh: invalid_grant\n',
-    ],
-    [
-      'a token with a line break',
-      { status: 200, headers: json, body: '{"access_token":"a\\nb","token_type":"bearer"}' },
-      5,
-      "error: the provider's access_token holds characters that no token may have\n",
-    ],
-    [
-      'a redirect',
-      { status: 308, headers: { location: 'http://127.0.0.1:9/token' } },
-      5,
-      'error: the provider answers ISSUER/token with a redirect (308), which is not followed\n',
-    ],
-  ])('%s', async (_title, answer, exitCode, message) => {
-    const { acme, machine } = await signedIn();
-    const before = sealedSession(machine);
-    acme.answerNext('/token', answer);
-    // What may have been acted on is asked once more, at once.
-    if (answer === 'reset') acme.answerNext('/token', answer);
-    const outcome = await machine.run(['token', '--force-refresh']);
-    expect(outcome).toMatchObject({ exitCode, stdout: '' });
-    expect(outcome.stderr).toContain(
-      message.replace('ISSUER', acme.issuer).replace('HOST', acme.issuer.slice(7)),
-    );
-    expect(sealedSession(machine)).toBe(before);
-    expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
-  });
-});
 
 test('an answer that was lost is asked for once more, at once', async () => {
   const { acme, machine } = await signedIn();
@@ -122,16 +45,6 @@ test('trouble with the network takes nothing from a token that is good for a whi
   });
 });
 
-test('a provider that gives no new refresh token has the old one used again', async () => {
-  const { acme, machine } = await signedIn({ rotateRefreshToken: false });
-  for (let round = 0; round < 3; round++) {
-    expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0 });
-  }
-  const used = acme.requestsTo('/token').flatMap(({ parameters }) => parameters['refresh_token'] ?? []);
-  expect(used).toHaveLength(3);
-  expect(new Set(used).size).toBe(1);
-});
-
 test('lifetimes: text is a number, none is an hour, too long is a year', async () => {
   const { acme, machine } = await signedIn();
   const hour = 3600_000;
@@ -149,40 +62,6 @@ test('lifetimes: text is a number, none is an hour, too long is a year', async (
     expect(Date.parse(expiresAt) - before - expected).toBeLessThan(10_000);
     expect(stdout).toContain('"token_type":"Bearer"');
   }
-});
-
-test('many processes at once make one refresh between them', async () => {
-  const { acme, machine } = await signedIn();
-  acme.answerNext('/token', {
-    status: 200,
-    headers: json,
-    body: '{"access_token":"old","token_type":"bearer","expires_in":0}',
-  });
-  await machine.run(['token', '--force-refresh']);
-  const before = acme.requestsTo('/token').length;
-
-  // The first one's request is held until all the others have been started, and find a token that has expired.
-  const others: Promise<Outcome>[] = [];
-  acme.answerNext('/token', async () => {
-    for (let started = 1; started < 8; started++) others.push(machine.spawn(['token']));
-  });
-  const first = await machine.spawn(['token']);
-  expect(first).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' });
-  expect(await Promise.all(others)).toEqual(Array.from({ length: 7 }, () => first));
-  expect(acme.requestsTo('/token')).toHaveLength(before + 1);
-  expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0 });
-});
-
-test('keys that cannot be fetched cost nothing: they are asked for before the refresh token is used', async () => {
-  const { acme, machine } = await signedIn();
-  for (const answer of [{ status: 500 }, { status: 404 }]) {
-    acme.answerNext('/jwks', answer);
-    const before = acme.requestsTo('/token').length;
-    const outcome = await machine.run(['token', '--force-refresh']);
-    expect([5, 6]).toContain(outcome.exitCode);
-    expect(acme.requestsTo('/token')).toHaveLength(before);
-  }
-  expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
 });
 
 test('a token that is good for a while, without a refresh token, is printed with a warning', async () => {

@@ -76,31 +76,6 @@ test('a person signs in, uses the token, lets it be refreshed, and signs out', a
   expect(revoked).toEqual(['refresh_token', 'access_token']);
 });
 
-test('the authorization request carries what protects it, and the code exchange what proves it', async () => {
-  const { acme } = await signedIn();
-
-  const [request] = acme.requestsTo('/auth');
-  expect(request?.parameters).toEqual({
-    client_id: 'cli',
-    response_type: 'code',
-    redirect_uri: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/callback$/),
-    scope,
-    prompt: 'consent',
-    state: expect.stringMatching(/^[\w-]{43}$/),
-    nonce: expect.stringMatching(/^[\w-]{43}$/),
-    code_challenge: expect.stringMatching(/^[\w-]{43}$/),
-    code_challenge_method: 'S256',
-  });
-  const [exchange] = acme.requestsTo('/token');
-  expect(exchange?.parameters).toEqual({
-    grant_type: 'authorization_code',
-    client_id: 'cli',
-    code: expect.any(String),
-    code_verifier: expect.stringMatching(/^[\w-]{43}$/),
-    redirect_uri: request?.parameters['redirect_uri'],
-  });
-});
-
 test('the session file shows who signed in, and nothing that is secret', async () => {
   const { machine } = await signedIn();
   const [file = ''] = sessionFiles(machine);
@@ -445,6 +420,13 @@ test('a passphrase that cannot be used is refused instead of being ignored', asy
   expect(await machine.run(['login', '--passphrase'])).toMatchObject({
     exitCode: 2,
     stderr: expect.stringContaining('the sealed sessions have a key file already'),
+  });
+  expect(await machine.run(['store', 'migrate', 'keychain', '--passphrase'])).toEqual({
+    exitCode: 2,
+    stdout: '',
+    stderr:
+      'error: --passphrase goes with the file store: the keychain holds a key of its own\n' +
+      'hint: authcli store migrate keychain (asks by itself for what opens the sessions), or authcli store migrate file --passphrase\n',
   });
 });
 

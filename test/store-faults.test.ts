@@ -1,7 +1,6 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
-  chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -14,14 +13,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { execPath, getuid } from 'node:process';
-import { text } from 'node:stream/consumers';
+import { getuid } from 'node:process';
 
 import { describe, expect, test } from 'vitest';
 
 import { login, newcomer, type Newcomer } from './support/newcomer.js';
 import { isOnPath, requirement } from './support/requirements.js';
-import { agent, launcher, type Machine, type Outcome } from './support/run.js';
+import { agent, asNobody, behind, giveToNobody, type Outcome } from './support/run.js';
 
 const success: Outcome = { exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' };
 
@@ -258,7 +256,8 @@ describe('a disk that takes nothing: the refresh is not even asked for, and work
     const { machine, acme, file } = await signIn();
     const sealed = readFileSync(file);
     const requests = acme.requestsTo('/token').length;
-    expect(await program(['prlimit', '--fsize=64'], ['token', '--force-refresh'], machine)).toEqual({
+    const limited = behind(machine, 'prlimit', '--fsize=64');
+    expect(await limited.spawn(['token', '--force-refresh'])).toEqual({
       exitCode: 7,
       stdout: '',
       stderr:
@@ -273,27 +272,27 @@ describe('a disk that takes nothing: the refresh is not even asked for, and work
 
   // Root ignores mode bits, so these run as another user.
   const canDrop = requirement('setpriv', isOnPath('setpriv')) && getuid?.() === 0;
-  const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 
   test.skipIf(!canDrop)('a read-only folder', async () => {
     const { machine, acme, file, sessions } = await signIn();
-    giveTo(65534, machine.folder);
+    giveToNobody(machine.folder);
+    const nobody = behind(machine, ...asNobody);
     chmodSync(sessions, 0o500);
     const requests = acme.requestsTo('/token').length;
-    const refused = await program(nobody, ['token', '--force-refresh'], machine);
+    const refused = await nobody.spawn(['token', '--force-refresh']);
     expect(refused).toMatchObject({ exitCode: 7, stdout: '' });
     expect(refused.stderr).toContain('permission denied');
-    expect(await program(nobody, ['logout'], machine)).toMatchObject({ exitCode: 7, stdout: '' });
-    expect(await program(nobody, ['token'], machine)).toEqual(success);
+    expect(await nobody.spawn(['logout'])).toMatchObject({ exitCode: 7, stdout: '' });
+    expect(await nobody.spawn(['token'])).toEqual(success);
     expect(acme.requestsTo('/token')).toHaveLength(requests);
     expect(existsSync(file)).toBe(true);
     chmodSync(sessions, 0o700);
-    expect(await program(nobody, ['token', '--force-refresh'], machine)).toEqual(success);
+    expect(await nobody.spawn(['token', '--force-refresh'])).toEqual(success);
   });
 
   test.skipIf(!canDrop)('a folder of another user', async () => {
     const { machine } = await signIn();
-    giveTo(65534, machine.folder);
+    giveToNobody(machine.folder);
     const outcome = await machine.spawn(['token']);
     expect(outcome).toEqual({
       exitCode: 7,
@@ -305,26 +304,6 @@ describe('a disk that takes nothing: the refresh is not even asked for, and work
   });
 });
 
-/** The built program behind another one that changes what it may do. */
-async function program(
-  before: readonly string[],
-  argv: readonly string[],
-  { env }: Machine,
-): Promise<Outcome> {
-  const [command = '', ...args] = [...before, execPath, launcher, ...argv];
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
-  return { exitCode, stdout, stderr };
-}
-
 function mode(path: string): number {
   return statSync(path).mode & 0o777;
-}
-
-function giveTo(uid: number, folder: string): void {
-  chownSync(folder, uid, uid);
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    chownSync(join(entry.parentPath, entry.name), uid, uid);
-  }
 }

@@ -5,9 +5,10 @@ import type { Duplex } from 'node:stream';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { limitConnections } from './connections.js';
 import { buildNotice, buildPage, type LoginOutcome } from './page.js';
+import { readForm } from './form.js';
 import { pendingUrlAddress } from './pending-url.js';
 import { sendRawReply, sendReply, sendText, type Reply } from './reply.js';
-import { authorizationResponseUrl, findRefusal } from './request-check.js';
+import { authorizationResponseUrl, findRefusal, type ResponseMethod } from './request-check.js';
 import { carriesState, findMalformation } from './response-parameters.js';
 
 /** The loopback redirect of RFC 8252 7.3. */
@@ -19,8 +20,9 @@ export interface AuthorizationResponseListener {
   /**
    * The first request that carries `state` and is well formed; everything else is answered 4xx and the wait goes on.
    * Never settles once the listener is closed.
+   * @param origins of the provider's pages, from which a form may come
    */
-  receive(state: string): Promise<ReceivedResponse>;
+  receive(state: string, origins?: readonly string[]): Promise<ReceivedResponse>;
   /** Tells the URL to whoever asks at the address that is returned, for as long as the listener is open. */
   offer(authorizationUrl: URL): string;
   /** Cuts every connection and frees the port. */
@@ -38,14 +40,22 @@ export interface ListenerOptions {
   /** The first free one is taken; 0 is one that the system chooses. */
   readonly ports: readonly number[];
   readonly path: string;
+  /** GET when absent. */
+  readonly method?: ResponseMethod | undefined;
   /** Told after each request without the right state, with the number of them so far. */
   readonly onIgnored?: ((count: number) => void) | undefined;
+}
+
+interface Waiting {
+  readonly state: string;
+  readonly origins: readonly string[];
+  readonly deliver: (response: ReceivedResponse) => void;
 }
 
 const limits = {
   maxHeaderSize: 16 * 1024,
   // For the headers, too.
-  requestTimeout: 5000,
+  requestTimeout: 3000,
   // How often Node looks for late connections: every 30 s unless told.
   connectionsCheckingInterval: 500,
   // Left to `findRefusal`, whose reply carries our headers.
@@ -54,6 +64,9 @@ const limits = {
 
 /** A browser opens six at most; the rest of a small `ulimit -n` belongs to the exchange and the store. */
 const mostConnections = 16;
+
+/** With Node's 511, 1,000 strangers at once leave no place, and a browser tries again only a second later. */
+const mostConnecting = 4096;
 
 export async function listenForAuthorizationResponse(
   options: ListenerOptions,
@@ -64,8 +77,9 @@ export async function listenForAuthorizationResponse(
   const connections = limitConnections(server, mostConnections);
   const port = await listenOnFirstFree(server, options.ports);
   const redirectUri = new URL(`http://127.0.0.1:${port}${options.path}`);
+  const method = options.method ?? 'GET';
 
-  let waiting: { readonly state: string; readonly deliver: (response: ReceivedResponse) => void } | undefined;
+  let waiting: Waiting | undefined;
   let offered: { readonly address: URL; readonly text: string } | undefined;
   let isAnswered = false;
   let ignored = 0;
@@ -74,10 +88,19 @@ export async function listenForAuthorizationResponse(
     if (offered !== undefined && findRefusal(request, offered.address) === undefined) {
       return sendText(response, offered.text);
     }
-    const refusal = findRefusal(request, redirectUri);
-    if (refusal !== undefined) return refuse(response, refusal.status, refusal.message);
+    const refusal = findRefusal(request, redirectUri, method, waiting?.origins);
+    if (refusal !== undefined) return refuse(response, refusal.status, refusal.message, method);
+    if (method === 'GET') return receiveResponse(authorizationResponseUrl(request, redirectUri), response);
 
-    const url = authorizationResponseUrl(request, redirectUri);
+    void readForm(request).then((form) => {
+      if (!(form instanceof URLSearchParams)) return refuse(response, form.status, form.message);
+      const url = new URL(redirectUri);
+      url.search = form.toString();
+      return receiveResponse(url, response);
+    });
+  }
+
+  function receiveResponse(url: URL, response: ServerResponse): void {
     if (waiting === undefined || !carriesState(url.searchParams, waiting.state)) {
       refuse(
         response,
@@ -98,7 +121,7 @@ export async function listenForAuthorizationResponse(
       return refuse(response, 400, `The provider’s answer cannot be used: ${malformation}.`);
     }
     isAnswered = true;
-    connections.keep(request.socket);
+    connections.keep(response.req.socket);
     waiting.deliver({ url, respond: (outcome) => sendReply(response, outcomeReply(outcome)) });
   }
 
@@ -106,7 +129,9 @@ export async function listenForAuthorizationResponse(
   // Without these two Node answers by itself, without our headers.
   server.on('checkContinue', receiveRequest);
   server.on('checkExpectation', receiveRequest);
-  server.on('connect', (_request, socket) => sendRawReply(socket, noticeReply(405, 'This is not a proxy.')));
+  server.on('connect', (_request, socket) =>
+    sendRawReply(socket, noticeReply(405, 'This is not a proxy.', method)),
+  );
   server.on('clientError', refuseUnreadable);
   // An accept that fails for want of resources costs one connection, not the login.
   server.on('error', () => {});
@@ -116,9 +141,10 @@ export async function listenForAuthorizationResponse(
     get ignored() {
       return ignored;
     },
-    receive: (state) =>
+    receive: (state, origins = []) =>
       new Promise((deliver) => {
-        waiting = { state, deliver };
+        // A page that keeps its address to itself, or came over TLS, sends the origin `null` (Fetch 3.2).
+        waiting = { state, origins: method === 'POST' ? ['null', ...origins] : [], deliver };
       }),
     offer: (authorizationUrl) => {
       const address = pendingUrlAddress(authorizationUrl, redirectUri);
@@ -153,7 +179,7 @@ function listenOn(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     // The literal address: another process can take `localhost` on [::1] with our port (RFC 8252 8.3).
-    server.listen({ host: '127.0.0.1', port }, () => {
+    server.listen({ host: '127.0.0.1', port, backlog: mostConnecting }, () => {
       server.off('error', reject);
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);
@@ -172,10 +198,9 @@ function describeFailure(port: number, error: unknown): string {
 function refuseUnreadable(error: Error, socket: Duplex): void {
   // Browsers open connections ahead of time, and would show the reply to a request that was never sent.
   const isSilent = socket instanceof Socket && socket.bytesRead === 0;
-  if (isSilent || !socket.writable) {
-    socket.destroy();
-    return;
-  }
+  if (isSilent) socket.destroy();
+  // Answered already, or gone.
+  if (!socket.writable) return;
   const code = systemErrorCode(error);
   if (code === 'HPE_HEADER_OVERFLOW') sendRawReply(socket, noticeReply(431, 'This request is too long.'));
   else if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
@@ -183,12 +208,12 @@ function refuseUnreadable(error: Error, socket: Duplex): void {
   else sendRawReply(socket, noticeReply(400, 'This request cannot be read.'));
 }
 
-function refuse(response: ServerResponse, status: number, message: string): void {
-  void sendReply(response, noticeReply(status, message));
+function refuse(response: ServerResponse, status: number, message: string, method?: ResponseMethod): void {
+  void sendReply(response, noticeReply(status, message, method));
 }
 
-function noticeReply(status: number, message: string): Reply {
-  return { status, page: buildNotice(message) };
+function noticeReply(status: number, message: string, method?: ResponseMethod): Reply {
+  return { status, page: buildNotice(message), ...(status === 405 && { allow: method }) };
 }
 
 /** A status of its own for failures, so that a program in the browser's place can tell. */

@@ -1,25 +1,34 @@
 import type { IncomingMessage } from 'node:http';
 
+/** How a browser brings the authorization response: POST is what `response_mode=form_post` makes it do. */
+export type ResponseMethod = 'GET' | 'POST';
+
 /** Why a request is not the browser bringing the authorization response home. */
 export interface Refusal {
-  readonly status: 403 | 404 | 405 | 421;
+  readonly status: 403 | 404 | 405 | 413 | 415 | 421;
   readonly message: string;
 }
 
 /**
- * Refuses everything but a top-level navigation to the redirect URI. Nothing of the query is looked at here.
+ * Refuses everything but a top-level navigation to the redirect URI. Nothing of the response is looked at here.
  * Browsers leave the Sec-Fetch headers out where they do not know them, so what is absent counts as right.
+ * @param origins of the pages that may send the browser here with a form; a link or a redirect carries no origin
  */
-export function findRefusal(request: IncomingMessage, redirectUri: URL): Refusal | undefined {
+export function findRefusal(
+  request: IncomingMessage,
+  redirectUri: URL,
+  method: ResponseMethod = 'GET',
+  origins: readonly string[] = [],
+): Refusal | undefined {
   // DNS rebinding makes a page of another site speak to us under that site's name.
   if (!isOnly(headerValues(request, 'host'), redirectUri.host)) {
     return { status: 421, message: 'This request was meant for another host.' };
   }
   if (pathOf(request) !== redirectUri.pathname)
     return { status: 404, message: 'There is nothing at this address.' };
-  if (request.method !== 'GET') return { status: 405, message: 'This address only answers to GET.' };
+  if (request.method !== method) return { status: 405, message: `This address only answers to ${method}.` };
   if (isPrefetch(request)) return { status: 403, message: 'This address must not be fetched ahead of time.' };
-  if (!isTopLevelNavigation(request, redirectUri)) {
+  if (!isTopLevelNavigation(request, [redirectUri.origin, ...origins])) {
     return { status: 403, message: 'This address is only for a browser’s own window or tab.' };
   }
   return undefined;
@@ -44,21 +53,21 @@ function isPrefetch(request: IncomingMessage): boolean {
   );
 }
 
-function isTopLevelNavigation(request: IncomingMessage, redirectUri: URL): boolean {
+function isTopLevelNavigation(request: IncomingMessage, origins: readonly string[]): boolean {
   const destination = headerValues(request, 'sec-fetch-dest');
   const mode = headerValues(request, 'sec-fetch-mode');
   const origin = headerValues(request, 'origin');
   // Node's fetch sends this mode and nothing else; a page's would come with a destination and an origin.
   const isProgram = isOnly(mode, 'cors') && destination.length === 0 && origin.length === 0;
   return (
-    isAbsentOr(destination, 'document') &&
-    isAbsentOr(origin, redirectUri.origin) &&
-    (isAbsentOr(mode, 'navigate') || isProgram)
+    isAbsentOr(destination, ['document']) &&
+    isAbsentOr(origin, origins) &&
+    (isAbsentOr(mode, ['navigate']) || isProgram)
   );
 }
 
 /** Each line of the header apart: `request.headers` keeps the first Host of two and says nothing. */
-function headerValues(request: IncomingMessage, name: string): readonly string[] {
+export function headerValues(request: IncomingMessage, name: string): readonly string[] {
   return request.headersDistinct[name] ?? [];
 }
 
@@ -66,6 +75,6 @@ function isOnly(values: readonly string[], expected: string): boolean {
   return values.length === 1 && values[0] === expected;
 }
 
-function isAbsentOr(values: readonly string[], expected: string): boolean {
-  return values.length === 0 || isOnly(values, expected);
+function isAbsentOr(values: readonly string[], expected: readonly string[]): boolean {
+  return values.length === 0 || expected.some((one) => isOnly(values, one));
 }

@@ -76,9 +76,14 @@ function idTokenOf({ idToken, provider, account }: Session): string {
   });
 }
 
-/** Its signature was verified when it came. */
 function idTokenExpiry(session: Session): string | null {
-  const payload = Buffer.from(idTokenOf(session).split('.')[1] ?? '', 'base64url').toString();
-  const claims: { exp?: unknown } = JSON.parse(payload);
-  return typeof claims.exp === 'number' ? new Date(claims.exp * 1000).toISOString() : null;
+  const { exp } = storedClaims(idTokenOf(session));
+  return typeof exp === 'number' ? new Date(exp * 1000).toISOString() : null;
+}
+
+/** Of an ID token whose signature was verified when it came. */
+export function storedClaims(idToken: string): { readonly exp?: unknown; readonly nonce?: unknown } {
+  const payload = Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString();
+  const claims: { exp?: unknown; nonce?: unknown } = JSON.parse(payload);
+  return claims;
 }

@@ -33,12 +33,12 @@ export class AuthClient {
     const stored = this.findSession(provider, request);
     if (stored === undefined) throw this.notSignedIn(provider, request.account);
     assertNotEnded(stored);
-    const { session } = await this.#store.open(stored);
+    const { session, key } = await this.#store.open(stored);
     if (!request.forceRefresh && isUsable(session, request, this.#surroundings.now())) {
       return currentToken(session, request);
     }
     const { refreshSession } = await import('./refresh-session.js');
-    return refreshSession(stored, provider, request, this.#store, this.#surroundings);
+    return refreshSession({ ...stored, key }, provider, request, this.#store, this.#surroundings);
   }
 
   /** Signs a person in through the browser and keeps the session, which becomes the provider's current one. */

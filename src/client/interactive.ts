@@ -28,6 +28,8 @@ export interface InteractiveRequest {
   /** Instead of the provider's own. */
   readonly scope?: string | undefined;
   readonly prompt?: string | undefined;
+  /** `query` when absent; the provider is told only what is given here. */
+  readonly responseMode?: 'query' | 'form_post' | undefined;
   readonly loginHint?: string | undefined;
   /** More scopes to consent to in the same visit; no token is asked for them. */
   readonly consentScope?: string | undefined;
@@ -87,6 +89,7 @@ export async function signIn(
   const listener = await listenForAuthorizationResponse({
     ports: [request.port],
     path,
+    method: request.responseMode === 'form_post' ? 'POST' : 'GET',
     onIgnored: (count) => conversation.ignoredRequests(count),
   });
   const ended = new AbortController();
@@ -94,13 +97,17 @@ export async function signIn(
     const client = await connect(provider, surroundings, { isFresh: true });
     const asked = authorizationRequest(provider, client, request, listener.redirectUri);
     const transaction = await beginAuthorization(client, asked, surroundings);
-    const arriving = listener.receive(transaction.state);
+    const { origin } = transaction.authorizationUrl;
+    const arriving = listener.receive(transaction.state, [origin, new URL(provider.issuer).origin]);
     announce?.(listener.offer(transaction.authorizationUrl));
     conversation.authorizationUrl(transaction.authorizationUrl, request.browser === 'none');
     showInBrowser(transaction.authorizationUrl, request.browser, conversation, surroundings);
     const received = await Promise.race([
       arriving,
-      pasted(conversation, listener.redirectUri, transaction, ended.signal),
+      // A form leaves nothing to paste in the address bar.
+      ...(request.responseMode === 'form_post'
+        ? []
+        : [pasted(conversation, listener.redirectUri, transaction, ended.signal)]),
       aborted(surroundings.signal),
     ]);
     return await answering(received, surroundings.redact, async () => {
@@ -131,6 +138,7 @@ export function authorizationRequest(
   return {
     ...request,
     prompt: request.prompt,
+    responseMode: request.responseMode,
     redirectUri,
     scope: request.scope ?? scope ?? defaultScope(metadata),
     loginHint: request.loginHint ?? request.account,

@@ -23,7 +23,7 @@ export function newSession(
   asked: string | null,
   now: Date,
 ): Session {
-  const { accessToken, tokenType, expiresAt, refreshToken, idToken, scope } = tokenSet;
+  const { accessToken, tokenType, expiresAt, refreshToken, refreshExpiresAt, idToken, scope } = tokenSet;
   const obtainedAt = now.toISOString();
   return {
     ...ownerOf(provider),
@@ -36,6 +36,7 @@ export function newSession(
     scope: scope ?? asked,
     expiresAt,
     refreshable: refreshToken !== null,
+    refreshExpiresAt,
     signedInAt: obtainedAt,
     ended: null,
     accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt, scope: scope ?? asked },

@@ -1,6 +1,7 @@
 import { AuthError, type ErrorCode } from '../errors.js';
 import type { ClientAuthentication } from '../oauth/configuration.js';
 import type { Provider } from '../providers/provider.js';
+import { abortAfter } from '../running-time.js';
 import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
@@ -9,6 +10,7 @@ import { refreshUnderLock } from './refresh-under-lock.js';
 import { sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 import { reconnect } from './connect.js';
+import { forgetServerMetadata } from './server-metadata.js';
 
 /** What the helper is told, through its standard input only. The key opens this one session's store. */
 export interface RefreshRequest extends TokenNeed {
@@ -33,6 +35,9 @@ export type RefreshReply =
       readonly traces: readonly string[];
     };
 
+/** Its own retry included; waiting for the lock before it has a limit of its own. */
+const longestRefreshMs = 28_000;
+
 /** Hands a request to a detached process and brings its reply; rejects when it ends without one. */
 export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) => Promise<RefreshReply>;
 
@@ -42,7 +47,7 @@ export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) =>
  */
 export async function serveRefresh(
   request: RefreshRequest,
-  world: Pick<ClientSurroundings, 'ownership' | 'now' | 'signal'>,
+  world: Pick<ClientSurroundings, 'ownership' | 'now'>,
 ): Promise<RefreshReply> {
   const traces: string[] = [];
   try {
@@ -77,14 +82,32 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
       session,
       key: { reference: found.record.key, bytes },
     };
-    const client = await reconnect(request.provider, request.authentication, surroundings);
-    await refreshUnderLock(open, client, request, writer, surroundings);
+    const signal = abortAfter(longestRefreshMs, noAnswer());
+    const limited = { ...surroundings, signal };
+    const client = await reconnect(request.provider, request.authentication, limited);
+    try {
+      await refreshUnderLock(open, client, request, writer, limited);
+    } catch (error) {
+      if (error instanceof AuthError && error.code === 'protocol') {
+        forgetServerMetadata(request.provider, limited);
+      }
+      throw error;
+    }
   });
 }
 
-/** The helper has no keychain, no browser and nobody to ask. */
+/** Whether the provider has acted on the request is not known then, as the cause says. */
+function noAnswer(): AuthError {
+  return new AuthError('network', 'the provider did not answer in time', {
+    hint: 'try again in a moment; nothing that is stored was changed',
+    cause: new Error('the time for a refresh is over'),
+  });
+}
+
+/** The helper has no keychain, no browser, nobody to ask and nobody who interrupts it. */
 const unavailable: Pick<
   ClientSurroundings,
+  | 'signal'
   | 'keychain'
   | 'waiting'
   | 'patience'
@@ -95,6 +118,7 @@ const unavailable: Pick<
   | 'conceal'
   | 'redact'
 > = {
+  signal: new AbortController().signal,
   keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
   patience: { timeoutMs: 0, mayPrompt: false },
   passphrase: { isRequested: false, open: async () => undefined, choose: async () => undefined },

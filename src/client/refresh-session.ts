@@ -2,7 +2,7 @@ import { AuthError } from '../errors.js';
 import type { Provider } from '../providers/provider.js';
 import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
-import type { Session } from '../store/session.js';
+import { canRefresh, type Session } from '../store/session.js';
 import {
   accessTokenFor,
   currentToken,
@@ -14,9 +14,11 @@ import { clientAuthentication } from './client-authentication.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
+type KnownSession = StoredSession & Pick<OpenSession, 'key'>;
+
 /** One refresh for all processes together; the rotated refresh token is durable before anybody sees a token. */
 export async function refreshSession(
-  stored: StoredSession,
+  stored: KnownSession,
   provider: Provider,
   request: SilentRequest,
   store: SessionStore,
@@ -44,13 +46,13 @@ export async function refreshSession(
 
 async function openAlive(
   found: StoredSession | undefined,
-  asked: StoredSession,
+  asked: KnownSession,
   store: SessionStore,
 ): Promise<OpenSession> {
   if (found === undefined || found.summary.ended !== null) {
     throw sessionOver(asked.summary.provider, found?.summary.ended?.reason ?? 'somebody has signed out');
   }
-  return store.open(found);
+  return store.open(found, asked.key);
 }
 
 async function askHelper(
@@ -61,7 +63,10 @@ async function askHelper(
   surroundings: ClientSurroundings,
 ): Promise<void> {
   if (session.refreshToken === null) throw notRefreshable(session);
-  const { folder, signal, trace } = surroundings;
+  const { folder, signal, trace, now } = surroundings;
+  if (!canRefresh(session, now())) {
+    throw sessionOver(session.provider, `its refresh token expired at ${session.refreshExpiresAt}`);
+  }
   const request = {
     provider,
     authentication: await clientAuthentication(provider, surroundings),
@@ -104,7 +109,7 @@ function stillGoodToken(
   surroundings: ClientSurroundings,
 ): AcquiredToken {
   const isNoReason =
-    error instanceof AuthError && (error.code === 'network' || session.refreshToken === null);
+    error instanceof AuthError && (error.code === 'network' || !canRefresh(session, surroundings.now()));
   const isGood = isUsable(session, { ...request, minTtlMs: 1 }, surroundings.now());
   if (!isNoReason || request.forceRefresh || !isGood) throw error;
   surroundings.ownership.warn(`${error.message}; this token is still good until ${session.expiresAt}`);

@@ -7,7 +7,7 @@ import { isAmbiguous, ProviderBusy } from '../oauth/wire.js';
 import type { OpenSession } from '../store/session-store.js';
 import type { SessionWriter } from '../store/session-writer.js';
 import type { AccessToken, Session } from '../store/session.js';
-import { targetKey, type TokenTarget } from './acquired-token.js';
+import { storedClaims, targetKey, type TokenTarget } from './acquired-token.js';
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -23,10 +23,11 @@ export async function refreshUnderLock(
   surroundings: ClientSurroundings,
 ): Promise<void> {
   const { session } = open;
-  if (session.refreshToken === null) throw notRefreshable(session);
-  surroundings.conceal(session.refreshToken);
-  const expectsIdToken = session.idToken !== null;
-  const grant = { refreshToken: session.refreshToken, sub: session.account.sub, expectsIdToken };
+  const { refreshToken, account, idToken } = session;
+  if (refreshToken === null) throw notRefreshable(session);
+  surroundings.conceal(refreshToken);
+  const nonce = idToken === null ? undefined : storedClaims(idToken).nonce;
+  const grant = { refreshToken, sub: account.sub, nonce, expectsIdToken: idToken !== null };
   const pending = writer.beginRefresh(open, surroundings.now());
   let answer: RefreshAnswer;
   try {
@@ -48,12 +49,14 @@ export async function refreshUnderLock(
 /**
  * A request whose answer was lost may have been acted on. Providers with a grace period answer the old refresh token once
  * more, and those that did not act do so anyway; with the others nothing is lost that was not lost already.
- * A provider that is busy is asked again when it says, if that is soon.
+ * A provider that is busy is asked again when it says, if that is soon; one that was silent for long is not: it may be at work
+ * on the first request yet, and sees in the second a refresh token that is used twice.
  */
 async function retryingOnce(
   request: () => Promise<RefreshAnswer>,
   signal: AbortSignal,
 ): Promise<RefreshAnswer> {
+  const begun = Date.now();
   try {
     return await request();
   } catch (error) {
@@ -62,7 +65,7 @@ async function retryingOnce(
       await pause(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       return request();
     }
-    if (!isAmbiguous(error)) throw error;
+    if (!isAmbiguous(error) || Date.now() - begun > longestPauseMs) throw error;
     const answer = await request();
     if (answer.kind === 'refreshed') return answer;
     const reason = `the answer to a refresh was lost on the way, and now ${answer.reason}`;
@@ -76,7 +79,14 @@ function describeEnd(reason: string, interruptedAt: string | undefined): string 
 }
 
 function refreshed(session: Session, tokenSet: TokenSet, target: TokenTarget, now: Date): Session {
-  const { accessToken: value, tokenType: type, expiresAt, refreshToken, idToken } = tokenSet;
+  const {
+    accessToken: value,
+    tokenType: type,
+    expiresAt,
+    refreshToken,
+    refreshExpiresAt,
+    idToken,
+  } = tokenSet;
   const key = targetKey(target);
   const scope = tokenSet.scope ?? target.scope ?? session.scope;
   const token: AccessToken = { value, type, expiresAt, scope, obtainedAt: now.toISOString() };
@@ -84,6 +94,7 @@ function refreshed(session: Session, tokenSet: TokenSet, target: TokenTarget, no
     ...session,
     // RFC 6749 6: no new refresh token means that the old one goes on.
     refreshToken: refreshToken ?? session.refreshToken,
+    refreshExpiresAt: refreshExpiresAt ?? (refreshToken === null ? session.refreshExpiresAt : null) ?? null,
     idToken: idToken ?? session.idToken,
   };
   if (key === undefined) return { ...next, expiresAt, scope, accessToken: token };

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { writeFileAtomically } from '../atomic-file.js';
@@ -25,27 +26,42 @@ export async function serverMetadata(
 ): Promise<ServerMetadata> {
   const { discover, withSettings } = await import('../oauth/discovery.js');
   const { issuer, metadata: { from, set = {} } = {} } = provider;
-  if (from === 'none') return withSettings({ issuer }, set);
-  const path = cachePath(surroundings.folder, from ?? issuer);
-  const cached = isFresh ? undefined : readCache(path, issuer, surroundings);
-  const published = cached ?? (await discover(issuer, surroundings, from));
-  if (cached === undefined) writeCache(path, published, surroundings);
-  return withSettings(published, set);
+  if (from === 'none') return withSettings({ issuer }, set, issuer);
+  const path = cachePath(provider, surroundings);
+  const cached = isFresh
+    ? undefined
+    : readCache(path, surroundings, (found) => withSettings(found, set, issuer));
+  if (cached !== undefined) return cached;
+  const published = await discover(issuer, surroundings, from);
+  const metadata = withSettings(published, set, issuer);
+  writeCache(path, published, surroundings);
+  return metadata;
 }
 
+/** After an answer that failed a check: a provider that has moved an endpoint must not wait a day to be found again. */
+export function forgetServerMetadata(provider: Provider, surroundings: ClientSurroundings): void {
+  try {
+    rmSync(cachePath(provider, surroundings), { force: true });
+  } catch {
+    // Then it is asked for again after a day.
+  }
+}
+
+/** @param verify throws where nobody should rely on what is found */
 function readCache(
   path: string,
-  issuer: string,
   { ownership, now }: ClientSurroundings,
+  verify: (found: ServerMetadata) => ServerMetadata,
 ): ServerMetadata | undefined {
   try {
     const text = readOwnFile(path, ownership);
     if (text === undefined) return undefined;
     const { fetchedAt, metadata }: CachedMetadata = JSON.parse(text);
     const age = now().getTime() - Date.parse(fetchedAt);
-    return metadata.issuer === issuer && age >= 0 && age < longestUseMs ? metadata : undefined;
+    if (!(age >= 0 && age < longestUseMs)) return undefined;
+    return verify(metadata);
   } catch {
-    // A cache that cannot be read costs one request, not the command.
+    // A cache that cannot be read, or that nobody should rely on, costs one request, not the command.
     return undefined;
   }
 }
@@ -64,6 +80,7 @@ function writeCache(
   }
 }
 
-function cachePath(folder: string, address: string): string {
+function cachePath({ issuer, metadata }: Provider, { folder }: ClientSurroundings): string {
+  const address = metadata?.from ?? issuer;
   return join(folder, 'metadata', `${createHash('sha256').update(address).digest('hex').slice(0, 16)}.json`);
 }

@@ -4,6 +4,7 @@ import type { Provider } from '../providers/provider.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import type { Session, SessionSummary } from '../store/session.js';
+import { timeLimit } from '../time-limit.js';
 import { connect } from './connect.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -17,7 +18,7 @@ export interface SignedOut {
   readonly session: SessionSummary;
   readonly revoked: readonly TokenKind[];
   readonly notRevoked: readonly TokenKind[];
-  /** Why something was not revoked. */
+  /** Why something was not revoked that should have been. */
   readonly reason: string | null;
 }
 
@@ -33,13 +34,14 @@ export async function signOut(
     if (latest === undefined) return { session: stored.summary, revoked: [], notRevoked: [], reason: null };
     writer.assertRemovable();
     const revocation = revoke
-      ? await openAndRevoke(latest, provider, store, surroundings)
+      ? await openAndRevoke(latest, provider, store, writer, surroundings)
       : skipped(latest.summary, '--no-revoke');
     writer.remove(latest);
     return { session: latest.summary, ...revocation };
   });
 }
 
+/** Nobody who signs out waits for a provider that does not answer. */
 const longestRevocationMs = 8_000;
 
 type Revocation = Omit<SignedOut, 'session'>;
@@ -49,14 +51,22 @@ async function openAndRevoke(
   latest: StoredSession,
   provider: Provider | undefined,
   store: SessionStore,
+  writer: SessionWriter,
   surroundings: ClientSurroundings,
 ): Promise<Revocation> {
   try {
-    const { session } = await store.open(latest);
-    return await revokeTokens(session, providerOf(session, provider), {
-      ...surroundings,
-      signal: limited(surroundings.signal),
-    });
+    const open = await store.open(latest);
+    const restore = writer.beginSignOut(open, surroundings.now());
+    const revoked = new Set<TokenKind>();
+    try {
+      const silent = new AuthError('timeout', 'the provider does not answer');
+      const signal = timeLimit(surroundings.signal, longestRevocationMs, silent);
+      const known = providerOf(open.session, provider);
+      return await revokeTokens(open.session, known, revoked, { ...surroundings, signal });
+    } catch (error) {
+      if (revoked.size === 0) restore();
+      throw error;
+    }
   } catch (error) {
     if (error instanceof AuthError && error.code === 'login_required')
       return skipped(latest.summary, error.message);
@@ -67,26 +77,31 @@ async function openAndRevoke(
 async function revokeTokens(
   session: Session,
   provider: Provider,
+  revoked: Set<TokenKind>,
   surroundings: ClientSurroundings,
 ): Promise<Revocation> {
   try {
     const { canRevoke, revoke } = await import('../oauth/revocation.js');
     const client = await connect(provider, surroundings);
     if (!canRevoke(client)) return skipped(session, 'the provider has no revocation endpoint');
-    const revoked: TokenKind[] = [];
-    const notRevoked: TokenKind[] = [];
+    const notRevoked = new Set<TokenKind>();
     let reason: string | null = null;
     for (const { kind, token } of tokensOf(session)) {
       surroundings.conceal(token);
       try {
-        await revoke(client, token, kind, surroundings);
-        revoked.push(kind);
+        if ((await revoke(client, token, kind, surroundings)) === 'revoked') {
+          revoked.add(kind);
+          continue;
+        }
+        notRevoked.add(kind);
+        // A provider that revokes no access tokens leaves nothing to do: they end by themselves, and soon.
+        if (kind === 'refresh_token') reason ??= 'the provider does not revoke tokens of this kind';
       } catch (error) {
-        notRevoked.push(kind);
+        notRevoked.add(kind);
         reason ??= reasonOf(error);
       }
     }
-    return { revoked: [...new Set(revoked)], notRevoked: [...new Set(notRevoked)], reason };
+    return { revoked: [...revoked], notRevoked: [...notRevoked], reason };
   } catch (error) {
     return skipped(session, reasonOf(error));
   }
@@ -129,12 +144,4 @@ function reasonOf(error: unknown): string {
     return error.message;
   }
   throw error;
-}
-
-/** Nobody who signs out waits for a provider that does not answer. */
-function limited(signal: AbortSignal): AbortSignal {
-  const limit = new AbortController();
-  const silent = new AuthError('timeout', 'the provider does not answer');
-  setTimeout(() => limit.abort(silent), longestRevocationMs).unref();
-  return AbortSignal.any([signal, limit.signal]);
 }

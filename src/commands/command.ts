@@ -6,6 +6,7 @@ import { readConfiguration, type Configuration, type ConfigurationFile } from '.
 import { findProjectFile } from '../providers/find-project-file.js';
 import type { PassphraseSource } from '../store/key-source.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { timeLimit } from '../time-limit.js';
 import type { World } from '../world.js';
 import { longerThanZero, type OptionTable, type OptionValues, type RawOptions } from './options.js';
 
@@ -75,7 +76,8 @@ export interface Bounds {
 }
 
 const oneMinute = 60_000;
-const keychainCallMs = 5_000;
+/** A call may take 5 s, from the start of the process to its end. */
+const keychainCallMs = 4_000;
 
 /** The outside world as a client of the library sees it, ended by the deadline or by a signal. */
 export function clientSurroundings(
@@ -90,7 +92,7 @@ export function clientSurroundings(
     deadline: new Date(world.now().getTime() + timeoutMs),
     // Made on first use: a token from the cache needs neither timer nor signal handlers.
     get signal() {
-      return (signal ??= AbortSignal.any([world.interruption(), timeLimit(timeoutMs)]));
+      return (signal ??= timeLimit(world.interruption(), timeoutMs, notFinished(timeoutMs)));
     },
     folder: world.folders().state,
     ownership: { uid: world.uid, warn: terminal.warn },
@@ -117,17 +119,8 @@ export function passphraseFromEnvironment({ env }: World, terminal: Terminal): P
   return { isRequested: false, open: read, choose: read };
 }
 
-function timeLimit(timeoutMs: number): AbortSignal {
-  const controller = new AbortController();
-  const timer = setTimeout(
-    () =>
-      controller.abort(
-        new AuthError('timeout', `not finished within ${timeoutMs / 1000} s`, {
-          hint: 'allow more time: --timeout 10m',
-        }),
-      ),
-    timeoutMs,
-  );
-  timer.unref();
-  return controller.signal;
+function notFinished(timeoutMs: number): AuthError {
+  return new AuthError('timeout', `not finished within ${timeoutMs / 1000} s`, {
+    hint: 'allow more time: --timeout 10m',
+  });
 }

@@ -81,6 +81,11 @@ export const loginOptions = {
   },
   browser: { value: 'CMD', summary: "a browser's name, a program, or none (default: the system's browser)" },
   noBrowser: { twin: true, unless: 'browser', summary: 'only print the address' },
+  responseMode: {
+    value: 'MODE',
+    choices: ['query', 'form_post'],
+    summary: 'how the provider answers: query (in the address) or form_post (as a form)',
+  },
   ifNeeded: { summary: 'only when there is no session that can give a token' },
   passphrase: { summary: 'with --store file: seal with a passphrase, asked for here' },
 } as const satisfies OptionTable;

@@ -87,6 +87,7 @@ export async function signInAs(
         account: globals.account,
         scope: options.scope && scopeOf(options.scope),
         prompt: options.prompt,
+        responseMode: options.responseMode,
         loginHint: options.loginHint,
         consentScope: options.consentScope && scopeOf(options.consentScope, '--consent-scope'),
         maxAgeSeconds: options.maxAge === undefined ? undefined : Math.floor(options.maxAge / 1000),

@@ -87,7 +87,7 @@ async function signOut(
 
 function report({ session, revoked, notRevoked, reason }: SignedOut, { terminal }: Context): void {
   const who = `${session.provider} as ${accountLabel(session.account)}`;
-  if (notRevoked.length > 0) {
+  if (reason !== null) {
     terminal.warn(`${names(notRevoked)} not revoked (${reason}): good at ${session.provider} until expiry`);
   }
   const what = revoked.length > 0 ? `${names(revoked)} revoked, session forgotten` : 'session forgotten';

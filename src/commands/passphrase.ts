@@ -9,27 +9,28 @@ export function passphraseSource(
 ): PassphraseSource {
   const fromEnvironment = passphraseFromEnvironment(world, terminal);
   const canAsk = terminal.isInteractive && world.stdin.isTTY === true && !globals.noInput;
-  const ask = async (question: string) => {
+  const ask = async (question: string, signal: AbortSignal) => {
     const { askSecret } = await import('../terminal/prompt.js');
-    const passphrase = await askSecret(question, world);
+    const passphrase = await askSecret(question, world, signal);
     if (passphrase) terminal.conceal(passphrase);
     return passphrase || undefined;
   };
   return {
     isRequested: options.passphrase ?? false,
-    open: async () =>
-      (await fromEnvironment.open()) ?? (canAsk ? ask('Passphrase of the sealed sessions: ') : undefined),
-    async choose() {
-      const given = await fromEnvironment.choose();
+    open: async (signal) =>
+      (await fromEnvironment.open(signal)) ??
+      (canAsk ? ask('Passphrase of the sealed sessions: ', signal) : undefined),
+    async choose(signal) {
+      const given = await fromEnvironment.choose(signal);
       if (given !== undefined || !options.passphrase) return given;
       const hint = 'set AUTHCLI_STORE_PASSPHRASE, or run it in a terminal';
       if (!canAsk) throw new AuthError('usage', '--passphrase needs a terminal to ask in', { hint });
-      const first = await ask('New passphrase for the sealed sessions: ');
+      const first = await ask('New passphrase for the sealed sessions: ', signal);
       if (first === undefined)
         throw new AuthError('usage', 'the passphrase is empty', {
           hint: 'leave out --passphrase to use a key file',
         });
-      if (first !== (await ask('The same again: ')))
+      if (first !== (await ask('The same again: ', signal)))
         throw new AuthError('usage', 'the two passphrases differ', { hint: 'authcli login' });
       return first;
     },

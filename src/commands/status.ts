@@ -2,7 +2,7 @@ import { AuthClient } from '../client/auth-client.js';
 import type { Provider } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoredSession } from '../store/session-store.js';
-import { accountLabel, type SessionSummary } from '../store/session.js';
+import { accountLabel, canRefresh, type SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
 import { clientSurroundings, configuration, type Command, type Context } from './command.js';
 
@@ -54,10 +54,11 @@ function sortKey({ summary }: StoredSession): string {
   return `${summary.provider} ${accountLabel(summary.account)}`;
 }
 
-function stateOf({ ended, expiresAt, refreshable }: SessionSummary, now: Date): State {
+function stateOf(session: SessionSummary, now: Date): State {
+  const { ended, expiresAt } = session;
   if (ended !== null) return 'login_required';
   if (expiresAt === null || Date.parse(expiresAt) > now.getTime()) return 'valid';
-  return refreshable ? 'expired' : 'login_required';
+  return canRefresh(session, now) ? 'expired' : 'login_required';
 }
 
 function describe(session: StoredSession, client: AuthClient, now: Date): object {

@@ -54,13 +54,34 @@ export const storeMigrate: Command<typeof migrateOptions> = {
     if (store !== 'keychain' && store !== 'file') {
       throw new AuthError('usage', 'a store is keychain or file', { hint: 'authcli store migrate file' });
     }
+    if (store === 'keychain' && options.passphrase) {
+      throw new AuthError(
+        'usage',
+        '--passphrase goes with the file store: the keychain holds a key of its own',
+        {
+          hint: 'authcli store migrate keychain (asks by itself for what opens the sessions), or authcli store migrate file --passphrase',
+        },
+      );
+    }
     const passphrase = passphraseSource(options, context);
     const client = new AuthClient(clientSurroundings(context, { passphrase }));
+    const { sessions, damaged } = client.getSessions();
+    if (sessions.length === 0 && options.passphrase) {
+      throw new AuthError('usage', 'there is no session to seal with a passphrase', {
+        hint: 'authcli login --store file --passphrase',
+      });
+    }
+    for (const { message } of damaged) context.terminal.warn(`not moved: ${message}`);
     const moved = await client.migrate(store);
     await changeConfiguration(context, ['store'], store);
     const where = store === 'keychain' ? "under the system's keychain" : 'in sealed files';
+    if (sessions.length === 0) {
+      context.terminal.notice(`there is nothing to move; from now on sessions are kept ${where}`);
+      return;
+    }
+    const all = damaged.length === 0 ? 'all' : 'all that can be read';
     context.terminal.notice(
-      `${moved.length} session${moved.length === 1 ? '' : 's'} moved; all are ${where} now.`,
+      `${moved.length} session${moved.length === 1 ? '' : 's'} moved; ${all} are ${where} now.`,
       {
         text: '✓',
         style: 'green',

@@ -10,13 +10,15 @@ import {
 import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
-import { assertIdToken, assertIssuedNow, assertRequestedClaims, type RequestedClaims } from './id-token.js';
+import { assertCurrent, assertIdToken, assertRequestedClaims, type RequestedClaims } from './id-token.js';
+import { loadKeys } from './keys.js';
 import { definedOnly } from './parameters.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
 export interface AuthorizationRequest {
   readonly redirectUri: string;
+  readonly responseMode: string | undefined;
   readonly scope: string | null;
   readonly prompt: string | undefined;
   readonly loginHint: string | undefined;
@@ -69,6 +71,7 @@ export async function beginAuthorization(
     ...request.parameters,
     ...definedOnly({
       redirect_uri: request.redirectUri,
+      response_mode: request.responseMode,
       scope: joinScopes(request.scope, request.consentScope),
       state,
       nonce,
@@ -102,7 +105,9 @@ export async function beginAuthorization(
     },
     async redeem(response) {
       conceal(response, wire);
+      const isRefusal = response.searchParams.has('error');
       try {
+        if (isOpenId && !isRefusal) await loadKeys(configuration, wire);
         const checks = {
           pkceCodeVerifier,
           expectedState: state,
@@ -113,11 +118,11 @@ export async function beginAuthorization(
         const answer = await authorizationCodeGrant(configuration, response, checks, tokenParameters);
         const tokenSet = readTokenSet(answer, wire.now());
         assertIdToken(tokenSet, client.clientId);
-        assertIssuedNow(tokenSet, wire.now());
+        assertCurrent(tokenSet, wire.now(), request.maxAgeSeconds);
         assertRequestedClaims(tokenSet, request.claims);
         return tokenSet;
       } catch (error) {
-        throw toAuthError(error, response.searchParams.has('error') ? 'the sign-in' : 'the code exchange');
+        throw toAuthError(error, isRefusal ? 'the sign-in' : 'the code exchange');
       }
     },
   };

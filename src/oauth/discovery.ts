@@ -2,6 +2,7 @@ import { allowInsecureRequests, customFetch, discovery, None, type ServerMetadat
 
 import { AuthError } from '../errors.js';
 import { isProtectedAddress } from '../loopback.js';
+import { isInternalHost } from './internal-host.js';
 import { shellWord } from '../remote-text.js';
 import { isAboutTheDocument, toAuthError } from './failure.js';
 import { metadataFetch, type Wire } from './wire.js';
@@ -52,20 +53,66 @@ export function defaultScope(metadata: ServerMetadata): string | null {
 export function withSettings(
   published: ServerMetadata,
   settings: Readonly<Record<string, unknown>>,
+  issuer: string,
 ): ServerMetadata {
   const metadata = { ...published, ...settings, issuer: published.issuer };
-  assertMetadata(metadata);
+  assertMetadata(metadata, issuer);
   return metadata;
 }
 
-function assertMetadata(metadata: ServerMetadata): void {
+/**
+ * What must hold before anything in the metadata is used, whether they come from the issuer, from a cache or from an entry.
+ * @throws {AuthError} 'protocol'
+ */
+function assertMetadata(metadata: ServerMetadata, issuer: string): void {
+  assertIssuer(metadata.issuer, issuer);
   assertEndpoint(metadata, 'authorization_endpoint');
   assertEndpoint(metadata, 'token_endpoint');
+  assertMembers(metadata);
   // RFC 7636 4.2: a server that announces methods without S256 would be sent a verifier that it ignores or reads in the clear.
   const methods: unknown = metadata.code_challenge_methods_supported;
   if (methods !== undefined && !(Array.isArray(methods) && methods.includes('S256'))) {
     throw new AuthError('protocol', `${metadata.issuer} does not support PKCE with S256`);
   }
+}
+
+/**
+ * Addresses are texts, lists are lists of texts (RFC 8414 2), and an issuer elsewhere sends nobody into this machine or its
+ * network, where it may not go itself. Names are left to TLS: those of a company often have a private address.
+ */
+function assertMembers(metadata: ServerMetadata): void {
+  const { issuer } = metadata;
+  const isOutside = !isInternalHost(new URL(issuer).hostname);
+  for (const [name, value] of Object.entries<unknown>(metadata)) {
+    const isAddress = name === 'jwks_uri' || name.endsWith('_endpoint');
+    const isWrong = isAddress
+      ? !isText(value)
+      : lists.has(name) && !(Array.isArray(value) && value.every(isText));
+    if (value !== null && isWrong)
+      throw new AuthError('protocol', `the ${name} in the metadata of ${issuer} is malformed`);
+    if (
+      isOutside &&
+      isAddress &&
+      isText(value) &&
+      URL.canParse(value) &&
+      isInternalHost(new URL(value).hostname)
+    ) {
+      throw new AuthError(
+        'protocol',
+        `the ${name} in the metadata of ${issuer} is an address of this machine or of its network`,
+      );
+    }
+  }
+}
+
+const lists: ReadonlySet<string> = new Set([
+  'scopes_supported',
+  'id_token_signing_alg_values_supported',
+  'code_challenge_methods_supported',
+]);
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }
 
 /** RFC 8414 3.3: identical, character by character; a slash more is another issuer. */
@@ -83,7 +130,13 @@ function assertEndpoint(metadata: ServerMetadata, field: 'authorization_endpoint
     throw new AuthError('protocol', `the metadata of ${metadata.issuer} names no ${field}`);
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
   // RFC 6749 3.1: no fragment. User information in an address is a disguise.
-  if (url === undefined || url.hash || url.username || url.password || !isProtectedAddress(url)) {
+  if (
+    url === undefined ||
+    url.href.includes('#') ||
+    url.username ||
+    url.password ||
+    !isProtectedAddress(url)
+  ) {
     throw new AuthError(
       'protocol',
       `the ${field} in the metadata of ${metadata.issuer} is not an https address`,

@@ -54,20 +54,23 @@ function refusal(action: Action, code: string, description: string | undefined, 
   if (code === 'access_denied' || code === 'consent_required') {
     return new AuthError('denied', message, { hint: 'run authcli login again and allow the access', cause });
   }
-  return new AuthError('protocol', message, { hint: hints[code], cause });
+  return new AuthError('protocol', message, { hint: hints.get(code), cause });
 }
 
-const hints: Readonly<Record<string, string>> = {
-  invalid_client: 'check the client ID of this provider: authcli provider show',
-  invalid_grant: 'start again: authcli login',
-  invalid_scope: 'ask for less: authcli login --scope …',
-  unauthorized_client: 'allow this client the authorization code grant at the provider',
-  invalid_redirect_uri:
+/** A Map, because the provider chooses the key: an object knows `constructor` too. */
+const hints: ReadonlyMap<string, string> = new Map([
+  ['invalid_client', 'check the client ID of this provider: authcli provider show'],
+  ['invalid_grant', 'start again: authcli login'],
+  ['invalid_scope', 'ask for less: authcli login --scope …'],
+  ['unauthorized_client', 'allow this client the authorization code grant at the provider'],
+  [
+    'invalid_redirect_uri',
     'register the redirect URI http://127.0.0.1/callback (any port) for this client at the provider',
-  login_required: 'run authcli login without --prompt none',
-  interaction_required: 'run authcli login without --prompt none',
-  account_selection_required: 'run authcli login without --prompt none',
-};
+  ],
+  ['login_required', 'run authcli login without --prompt none'],
+  ['interaction_required', 'run authcli login without --prompt none'],
+  ['account_selection_required', 'run authcli login without --prompt none'],
+]);
 
 function explain(error: Error): string {
   const code = 'code' in error ? error.code : undefined;

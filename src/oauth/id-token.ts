@@ -5,13 +5,16 @@ import type { IDToken } from 'openid-client';
 import { AuthError } from '../errors.js';
 import type { TokenSet } from './token-set.js';
 
-const toleranceSeconds = 5 * 60;
+/** What clocks may differ. */
+const toleranceSeconds = 30;
+/** From the issue of an ID token until we have it. */
+const longestDelaySeconds = 5 * 60;
 /** What a Date can hold. */
 const longestExpiry = 8.64e12;
 
 /**
  * What openid-client leaves unchecked in the code flow (OpenID Connect Core 3.1.3.7): foreign audiences, `azp`, `at_hash`,
- * the shape of `sub`, and an `iat` far from now. Signature, issuer, nonce and expiry are checked before.
+ * and the shape of `sub`. Signature, issuer and nonce are checked before.
  */
 export function assertIdToken({ claims, idToken, accessToken }: TokenSet, clientId: string): void {
   if (claims === undefined || idToken === null) return;
@@ -28,15 +31,31 @@ export function assertIdToken({ claims, idToken, accessToken }: TokenSet, client
  * Only at a sign-in. On a refresh the provider has already replaced the refresh token, and a machine that woke up with a wrong
  * clock must not lose its session over a comparison that OpenID Connect Core 12.2 does not ask for.
  */
-export function assertIssuedNow({ claims }: TokenSet, now: Date): void {
+export function assertCurrent({ claims }: TokenSet, now: Date, maxAgeSeconds?: number): void {
   if (claims === undefined) return;
-  const difference = Math.round(now.getTime() / 1000 - claims.iat);
-  if (Math.abs(difference) <= toleranceSeconds) return;
-  throw new AuthError(
-    'protocol',
-    `the clocks differ by ${Math.abs(difference)} s: the provider says ${timeOf(claims.iat)}, this machine ${timeOf(now.getTime() / 1000)}`,
-    { hint: 'set the clock of this machine, then sign in again' },
-  );
+  const { iat, exp, nbf, auth_time: signedInAt } = claims;
+  const seconds = now.getTime() / 1000;
+  const apart = (time: number) => `${Math.abs(Math.round(seconds - time))} s`;
+  if (Math.abs(seconds - iat) > longestDelaySeconds) {
+    throw new AuthError(
+      'protocol',
+      `the clocks differ by ${apart(iat)}: the provider says ${timeOf(iat)}, this machine ${timeOf(seconds)}`,
+      { hint: 'set the clock of this machine, then sign in again' },
+    );
+  }
+  if (exp <= seconds - toleranceSeconds) {
+    refuse(`it expired ${timeOf(exp)}, and this machine says ${timeOf(seconds)}, ${apart(exp)} later`);
+  }
+  if (nbf !== undefined && nbf > seconds + toleranceSeconds) {
+    refuse(
+      `it is good from ${timeOf(nbf)} on, and this machine says ${timeOf(seconds)}, ${apart(nbf)} earlier`,
+    );
+  }
+  // openid-client demands it where it was asked for, and its own comparison has our tolerance for every clock.
+  if (maxAgeSeconds === undefined || signedInAt === undefined) return;
+  if (signedInAt + maxAgeSeconds < seconds - toleranceSeconds) {
+    refuse(`the sign-in at the provider is of ${timeOf(signedInAt)}, older than --max-age allows`);
+  }
 }
 
 /** OpenID Connect Core 5.5: `null`, or an object of `essential`, `value` and `values`. */
@@ -65,9 +84,13 @@ export function assertRequestedClaims({ claims }: TokenSet, requested: Requested
   }
 }
 
-/** OpenID Connect Core 12.2: a refreshed ID token is about the same person. */
-export function assertSameSubject(claims: IDToken | undefined, expected: string | null): void {
-  if (claims !== undefined && claims.sub !== expected) refuse('it is about somebody else than the session');
+/** OpenID Connect Core 12.2: a refreshed ID token is about the same person, and of the same sign-in where it says of which. */
+export function assertSameSignIn(claims: IDToken | undefined, sub: string | null, nonce: unknown): void {
+  if (claims === undefined) return;
+  if (claims.sub !== sub) refuse('it is about somebody else than the session');
+  if (nonce !== undefined && claims.nonce !== undefined && claims.nonce !== nonce) {
+    refuse('it is of another sign-in (nonce)');
+  }
 }
 
 function timeOf(seconds: number): string {

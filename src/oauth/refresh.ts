@@ -1,13 +1,12 @@
-import { refreshTokenGrant, setJwksCache, type Configuration, type ExportedJWKSCache } from 'openid-client';
-
-import { AuthError } from '../errors.js';
+import { refreshTokenGrant } from 'openid-client';
 
 import { buildConfiguration, type Client } from './configuration.js';
 import { isInvalidGrant, toAuthError } from './failure.js';
-import { assertIdToken, assertSameSubject } from './id-token.js';
+import { assertIdToken, assertSameSignIn } from './id-token.js';
+import { loadKeys } from './keys.js';
 import { definedOnly } from './parameters.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
-import { providerFetch, type Wire } from './wire.js';
+import type { Wire } from './wire.js';
 
 export type RefreshAnswer =
   | { readonly kind: 'refreshed'; readonly tokenSet: TokenSet }
@@ -17,6 +16,8 @@ export type RefreshAnswer =
 interface RefreshGrant {
   readonly refreshToken: string;
   readonly sub: string | null;
+  /** Of the ID token that the session has. */
+  readonly nonce: unknown;
   readonly expectsIdToken: boolean;
 }
 
@@ -27,44 +28,23 @@ interface RefreshParameters {
   readonly audience?: string | undefined;
 }
 
-/** Whether a refreshed ID token is still valid by the clock of this machine is for those to say who use it. */
-const anyClock = { clockToleranceSeconds: 10 * 365 * 24 * 3600 };
-
 export async function refresh(
   client: Client,
-  { refreshToken, sub, expectsIdToken }: RefreshGrant,
+  { refreshToken, sub, nonce, expectsIdToken }: RefreshGrant,
   { scope, resource, audience }: RefreshParameters,
   wire: Wire,
 ): Promise<RefreshAnswer> {
   try {
-    const configuration = buildConfiguration(client, wire, anyClock);
+    const configuration = buildConfiguration(client, wire);
     const parameters = { ...client.tokenParameters, ...definedOnly({ scope, resource, audience }) };
-    if (expectsIdToken) await fetchKeys(configuration, wire);
+    if (expectsIdToken) await loadKeys(configuration, wire);
     const answer = await refreshTokenGrant(configuration, refreshToken, parameters);
     const tokenSet = readTokenSet(answer, wire.now());
     assertIdToken(tokenSet, client.clientId);
-    assertSameSubject(tokenSet.claims, sub);
+    assertSameSignIn(tokenSet.claims, sub, nonce);
     return { kind: 'refreshed', tokenSet };
   } catch (error) {
     if (isInvalidGrant(error)) return { kind: 'ended', reason: 'the provider says invalid_grant' };
     throw toAuthError(error, 'the refresh');
   }
-}
-
-/**
- * The keys that will verify the new ID token, before the old refresh token is burned: keys that cannot be fetched afterwards
- * would cost the session. A key that is not among them is looked for once more, which openid-client does after a minute.
- */
-async function fetchKeys(configuration: Configuration, wire: Wire): Promise<void> {
-  const { jwks_uri: address } = configuration.serverMetadata();
-  if (address === undefined) return;
-  const headers = { accept: 'application/json' };
-  const response = await providerFetch(wire)(address, { method: 'GET', headers, redirect: 'manual' });
-  const keys: unknown = response.ok ? await response.json().catch(() => undefined) : undefined;
-  if (!isKeySet(keys)) throw new AuthError('protocol', `there are no keys at ${address}`);
-  setJwksCache(configuration, { jwks: keys, uat: Math.floor(Date.now() / 1000) - 61 });
-}
-
-function isKeySet(value: unknown): value is ExportedJWKSCache['jwks'] {
-  return typeof value === 'object' && value !== null && 'keys' in value && Array.isArray(value.keys);
 }

@@ -1,4 +1,4 @@
-import type { IDToken, TokenEndpointResponse } from 'openid-client';
+import { ClientError, type IDToken, type TokenEndpointResponse } from 'openid-client';
 
 import { AuthError } from '../errors.js';
 
@@ -9,6 +9,8 @@ export interface TokenSet {
   readonly expiresAt: string;
   /** Null: the provider issued none, or on a refresh no new one. */
   readonly refreshToken: string | null;
+  /** Null where the provider does not say. */
+  readonly refreshExpiresAt: string | null;
   readonly idToken: string | null;
   /** Of the ID token, its signature verified. */
   readonly claims: IDToken | undefined;
@@ -20,6 +22,8 @@ export interface TokenSet {
 const longestToken = 65_536;
 const oneHour = 3600;
 const oneYear = 365 * 24 * oneHour;
+/** What is longer says nothing. */
+const longestRefreshLifetime = 100 * oneYear;
 
 export function readTokenSet(
   response: TokenEndpointResponse & { claims(): IDToken | undefined },
@@ -40,10 +44,38 @@ export function readTokenSet(
     tokenType: 'Bearer',
     expiresAt: new Date(now.getTime() + lifetime * 1000).toISOString(),
     refreshToken: response.refresh_token ?? null,
+    refreshExpiresAt: refreshExpiry(response, now),
     idToken: response.id_token ?? null,
     claims: response.claims(),
     scope: response.scope ?? null,
   };
+}
+
+/** On the answer as it came: openid-client reads what only begins as a number, such as "12abc" or [12], as that number. */
+export async function assertLifetime(response: Response): Promise<void> {
+  const answer: unknown = response.ok
+    ? await response
+        .clone()
+        .json()
+        .catch(() => undefined)
+    : undefined;
+  if (typeof answer !== 'object' || answer === null || !('expires_in' in answer)) return;
+  const { expires_in: lifetime } = answer;
+  const isNumber =
+    typeof lifetime === 'string'
+      ? /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(lifetime)
+      : typeof lifetime === 'number';
+  if (!isNumber) throw new ClientError('the answer has an expires_in that is no number');
+}
+
+/** No standard has it: Keycloak's name, and that of Google, GitHub and Microsoft. Keycloak means by 0 that there is no end. */
+function refreshExpiry(
+  { refresh_expires_in, refresh_token_expires_in }: TokenEndpointResponse,
+  now: Date,
+): string | null {
+  const lifetime = Number(refresh_expires_in ?? refresh_token_expires_in ?? 0);
+  if (lifetime === 0 || !(Math.abs(lifetime) <= longestRefreshLifetime)) return null;
+  return new Date(now.getTime() + lifetime * 1000).toISOString();
 }
 
 /** RFC 6749 A.12 and A.17, without the space: a line break here would end up in a header or a terminal. */

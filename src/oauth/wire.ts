@@ -1,5 +1,7 @@
 import { AuthError, systemErrorCode } from '../errors.js';
 import { isProtectedAddress } from '../loopback.js';
+import { abortAfter } from '../running-time.js';
+import { faultOfDocument } from './json-document.js';
 
 /** What every request to a provider needs from outside. */
 export interface Wire {
@@ -38,7 +40,7 @@ type FetchOptions = {
   signal?: AbortSignal;
 };
 
-const requestTimeoutMs = 30_000;
+const requestTimeoutMs = 12_000;
 const largestAnswer = 1024 * 1024;
 const mostRedirects = 3;
 
@@ -62,15 +64,14 @@ export function providerFetch(wire: Wire): (url: string, options: FetchOptions) 
 
 /** For metadata, which carries no credential: redirects are followed within the origin. */
 export function metadataFetch(wire: Wire): (url: string, options: FetchOptions) => Promise<Response> {
-  return async (url, { headers, method, signal }) => {
-    const init: RequestInit = { headers, method, ...(signal && { signal }) };
+  return async (url, { headers, method }) => {
     let address = url;
     for (let hop = 0; hop <= mostRedirects; hop++) {
-      const response = await exchange(address, init, wire);
+      const response = await exchange(address, { headers, method }, wire);
       if (!isRedirect(response)) return response;
-      const location = response.headers.get('location') ?? '';
-      const target = URL.canParse(location, address) ? new URL(location, address) : undefined;
-      if (target?.origin !== new URL(url).origin) {
+      const location = response.headers.get('location');
+      const target = location && URL.canParse(location, address) ? new URL(location, address) : undefined;
+      if (!target || target.origin !== new URL(url).origin) {
         throw new AuthError(
           'protocol',
           `${withoutQuery(address)} redirects to another origin, which is not followed`,
@@ -92,23 +93,28 @@ async function exchange(url: string, init: RequestInit, wire: Wire): Promise<Res
       `the provider's endpoint ${withoutQuery(url)} is neither https nor on this machine`,
     );
   }
-  const timeout = AbortSignal.timeout(requestTimeoutMs);
-  const signals = [wire.signal, timeout, ...(init.signal ? [init.signal] : [])];
+  const timeout = abortAfter(
+    requestTimeoutMs,
+    new Error(`no answer within ${requestTimeoutMs / 1000} seconds`),
+  );
+  // In place of openid-client's own signal, whose time goes on while this process is stopped.
+  const signal = AbortSignal.any([wire.signal, timeout]);
   const request: Fetch = fetch;
   try {
-    const response = await request(url, { ...init, redirect: 'manual', signal: AbortSignal.any(signals) });
+    const response = await request(url, { ...init, redirect: 'manual', signal });
     wire.trace(`${init.method ?? 'GET'} ${withoutQuery(url)}: ${response.status}`);
     if (response.status >= 500 || response.status === 429 || response.status === 408) {
       await response.body?.cancel();
       throw new ProviderBusy(response, withoutQuery(url), wire.now());
     }
-    return await readWhole(response);
+    const whole = await readWhole(response);
+    if (init.method === 'GET') await assertDocument(whole, url);
+    return whole;
   } catch (error) {
     wire.signal.throwIfAborted();
     if (error instanceof AuthError) throw error;
     wire.trace(`${init.method ?? 'GET'} ${withoutQuery(url)}: ${reasonOf(error)}`);
-    const reason = timeout.aborted ? 'no answer within 30 seconds' : reasonOf(error);
-    throw new AuthError('network', `cannot reach ${new URL(url).host}: ${reason}`, {
+    throw new AuthError('network', `cannot reach ${new URL(url).host}: ${reasonOf(error)}`, {
       hint: 'check the connection, then run the same command again; nothing that is stored was changed',
       cause: error,
     });
@@ -134,6 +140,12 @@ async function readWhole(response: Response): Promise<Response> {
   }
   const { status, statusText, headers } = response;
   return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers });
+}
+
+/** Metadata and keys are relied on, and kept; everything else is an answer to one request. */
+async function assertDocument(response: Response, url: string): Promise<void> {
+  const fault = faultOfDocument(await response.clone().text());
+  if (fault !== undefined) throw new AuthError('protocol', `the document at ${withoutQuery(url)} ${fault}`);
 }
 
 /** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */

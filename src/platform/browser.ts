@@ -23,7 +23,7 @@ export function systemBrowser(context: SearchContext): OpenBrowser {
   return async (url, command) => {
     assertForBrowser(url);
     const attempt = command === undefined ? showInDefault(url, context) : showWith(command, url, context);
-    return Promise.race([attempt.catch(describeFailure), patience()]);
+    return attempt.catch(describeFailure);
   };
 }
 
@@ -116,7 +116,12 @@ function browserEnvironment(env: SearchContext['env']): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(entries), ...(searchPath !== undefined && { PATH: searchPath }) };
 }
 
+/** From its start on: who waits for a launch may take it that nothing is left to be started afterwards. */
 function watch(child: ChildProcess, program: string): Promise<BrowserLaunch> {
+  return Promise.race([ended(child, program), patience()]);
+}
+
+function ended(child: ChildProcess, program: string): Promise<BrowserLaunch> {
   return new Promise((resolve, reject) => {
     const settle = (code: number | null, signal: NodeJS.Signals | null): void => {
       resolve(code === 0 ? launched : notLaunched(`${program} ended with ${signal ?? `exit code ${code}`}`));

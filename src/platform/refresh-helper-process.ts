@@ -27,7 +27,15 @@ export function askRefreshHelper(env: Environment, execPath: string): AskRefresh
         output += String(text);
       });
       child.on('error', (error) => reject(notStarted(error)));
+      const abandon = (): void => {
+        child.stdout.destroy();
+        child.unref();
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', abandon);
       child.on('close', () => {
+        // A program that runs for long refreshes many times under one signal.
+        signal.removeEventListener('abort', abandon);
         const reply = readReply(output);
         if (reply === undefined) reject(notStarted(new Error('it ended without an answer')));
         else resolve(reply);
@@ -35,11 +43,6 @@ export function askRefreshHelper(env: Environment, execPath: string): AskRefresh
       // An early end of the helper is told by its close.
       child.stdin.on('error', () => {});
       child.stdin.end(`${JSON.stringify(request)}\n`);
-      signal.addEventListener('abort', () => {
-        child.stdout.destroy();
-        child.unref();
-        reject(signal.reason);
-      });
     });
 }
 

@@ -92,7 +92,8 @@ async function fileStoreKey(
       },
     );
   }
-  const passphrase = known === undefined ? await surroundings.passphrase.choose() : undefined;
+  const passphrase =
+    known === undefined ? await surroundings.passphrase.choose(surroundings.signal) : undefined;
   const chosen = passphrase === undefined ? undefined : await newPassphraseKey(passphrase);
   return underStoreLock(surroundings, async () => {
     const raced = readDescription(surroundings)?.file;

@@ -23,9 +23,9 @@ export interface PassphraseSource {
   /** The person asked for one: then nothing else will do. */
   readonly isRequested: boolean;
   /** The passphrase of an existing store; undefined when nobody can be asked. */
-  open(): Promise<string | undefined>;
+  open(signal: AbortSignal): Promise<string | undefined>;
   /** A passphrase for a new store; undefined when the person wants a key file. */
-  choose(): Promise<string | undefined>;
+  choose(signal: AbortSignal): Promise<string | undefined>;
 }
 
 export function storeOf(reference: KeyReference): StoreName {
@@ -97,7 +97,7 @@ async function lookUp(reference: KeyReference, surroundings: KeySurroundings): P
     case 'file':
       return readKeyFile(surroundings);
     case 'passphrase': {
-      const passphrase = await surroundings.passphrase.open();
+      const passphrase = await surroundings.passphrase.open(surroundings.signal);
       if (passphrase === undefined) {
         throw new AuthError('store', 'the sessions are sealed with a passphrase, and none was given', {
           hint: 'set AUTHCLI_STORE_PASSPHRASE',

@@ -11,7 +11,7 @@ const defaultCollection = '/org/freedesktop/secrets/aliases/default';
 const nowhere = '/';
 
 /** Whoever answers by itself does so by then; only a person at a dialog may take the whole patience. */
-const answerTimeoutMs = 5_000;
+const answerTimeoutMs = 4_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

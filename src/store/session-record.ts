@@ -73,6 +73,7 @@ function isHeader(fields: object): fields is Header {
     typeof header.clientId === 'string' &&
     isAccount(header.account) &&
     typeof header.refreshable === 'boolean' &&
+    isNullOrText(header.refreshExpiresAt ?? null) &&
     typeof header.signedInAt === 'string' &&
     isNullOrText(header.scope) &&
     isNullOrText(header.endpoints ?? null) &&

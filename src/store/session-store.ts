@@ -24,6 +24,8 @@ interface UnreadableSession {
   readonly isNewer: boolean;
 }
 
+type FoundSession = StoredSession | UnreadableSession;
+
 export interface SessionListing {
   readonly sessions: readonly StoredSession[];
   /** What is wrong with the records that cannot be read; the others are not hidden by them. */
@@ -73,8 +75,10 @@ export class SessionStore {
     return undefined;
   }
 
-  async open({ fileName, record }: StoredSession): Promise<OpenSession> {
-    const bytes = await fetchKey(record.key, this.surroundings);
+  /** @param known a key that was fetched before: a keychain that has gone silent since is not asked again */
+  async open({ fileName, record }: StoredSession, known?: SealingKey): Promise<OpenSession> {
+    const isKnown = known?.reference.fingerprint === record.key.fingerprint;
+    const bytes = isKnown ? known.bytes : await fetchKey(record.key, this.surroundings);
     const opened = openRecord(record, bytes, fileName);
     switch (opened.kind) {
       case 'opened':
@@ -87,16 +91,14 @@ export class SessionStore {
   }
 
   /** Without an owner all there are, else the owner's, the current one first. */
-  loadAll(owner?: SessionOwner): (StoredSession | UnreadableSession)[] {
-    return this.#fileNames(owner).flatMap((fileName) => {
-      const found = this.load(fileName);
-      if (found === undefined) return [];
-      const isOurs = !owner || found.kind === 'unreadable' || belongsTo(found.summary, owner);
-      return isOurs ? [found] : [];
-    });
+  loadAll(owner?: SessionOwner): FoundSession[] {
+    const found = this.#fileNames(owner).flatMap((fileName) => this.load(fileName) ?? []);
+    if (owner === undefined) return found;
+    const ours = found.filter((one) => one.kind === 'unreadable' || belongsTo(one.summary, owner));
+    return ours.length < 2 ? ours : ours.toSorted(currentFirst(this.#readPointer(owner)));
   }
 
-  load(fileName: string): StoredSession | UnreadableSession | undefined {
+  load(fileName: string): FoundSession | undefined {
     const path = this.path(fileName);
     try {
       const text = readOwnFile(path, this.surroundings.ownership);
@@ -132,10 +134,7 @@ export class SessionStore {
     const all = this.#readFolder().filter((name) => name.endsWith('.session'));
     if (owner === undefined) return all;
     const prefix = fileNamePrefix(owner.provider);
-    const fileNames = all.filter((name) => name.startsWith(prefix));
-    if (fileNames.length < 2) return fileNames;
-    const current = this.#readPointer(owner);
-    return fileNames.toSorted((a, b) => Number(b === current) - Number(a === current));
+    return all.filter((name) => name.startsWith(prefix));
   }
 
   /** A pointer that cannot be read points to nothing: the next sign-in makes a new one. */
@@ -169,6 +168,18 @@ export function damagedRecord(path: string): AuthError {
   return new AuthError('store', `the stored session is damaged: ${path}`, {
     hint: 'sign in again (authcli login): the damaged file is then set aside, not deleted',
   });
+}
+
+/**
+ * Where the pointer is lost, or names a session that was forgotten, who signed in last is the current one; but nobody is taken
+ * for it as long as there is one that cannot be read and may have been it.
+ */
+function currentFirst(pointer: string | undefined): (a: FoundSession, b: FoundSession) => number {
+  const rank = (one: FoundSession): number => {
+    if (one.fileName === pointer) return Infinity;
+    return one.kind === 'unreadable' ? Number.MAX_VALUE : Date.parse(one.summary.signedInAt) || 0;
+  };
+  return (a, b) => rank(b) - rank(a);
 }
 
 function belongsTo(summary: SessionSummary, { issuer, clientId, endpoints }: SessionOwner): boolean {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
+import { overwriteFile, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
@@ -70,7 +70,15 @@ export class SessionWriter {
     return {
       interruptedAt,
       commit: (next) => {
-        this.#writing(this.#store.path(fileName), () => reserved.commit(sealRecord(next, key, fileName)));
+        const sealed = sealRecord(next, key, fileName);
+        this.#writing(this.#store.path(fileName), (path) => {
+          try {
+            reserved.commit(sealed);
+          } catch {
+            // The folder became read-only since; what lies in the file is worth nothing any more.
+            overwriteFile(path, sealed);
+          }
+        });
         removeIfThere(journal);
       },
       abandon: (isAmbiguous) => {
@@ -125,6 +133,8 @@ export class SessionWriter {
 
   /** Seals every session with the key of `store`. One at a time: whatever stops it, each lies in one store or the other. */
   async migrate(store: StoreName): Promise<readonly StoredSession[]> {
+    // Only a login makes a key for sessions that are yet to come.
+    if (this.#store.list().sessions.length === 0) return [];
     const key = await this.#fetchOrMakeKey(store);
     const moved: StoredSession[] = [];
     for (const { fileName } of this.#store.list().sessions.filter((stored) => stored.store !== store)) {
@@ -143,15 +153,31 @@ export class SessionWriter {
     return fetchOrMakeKey(store, this.#surroundings, inUse);
   }
 
+  /**
+   * From here on nobody is given its tokens, so that a kill leaves no session behind whose tokens are worth nothing; the caller
+   * holds its lock. Returns what makes it as it was.
+   */
+  beginSignOut({ fileName, session, key }: OpenSession, now: Date): () => void {
+    const ended = { at: now.toISOString(), reason: 'a sign-out was begun' };
+    try {
+      this.#write(fileName, { ...session, ended }, key);
+    } catch {
+      // A full disk keeps nobody signed in.
+      return () => {};
+    }
+    return () => this.#write(fileName, session, key);
+  }
+
   /** Before anything is revoked: a session that cannot be removed would stay behind with tokens that are worth nothing. */
   assertRemovable(): void {
     this.#assertWritable(0);
   }
 
+  /** The session last: whoever finds one that a kill has left removes the rest with it. */
   remove({ fileName, summary }: StoredSession): void {
-    this.#writing(this.#store.path(fileName), (path) => rmSync(path, { force: true }));
+    if (this.#store.list(summary).sessions.length <= 1) removeIfThere(this.#store.pointerPath(summary));
     removeIfThere(this.#store.path(`${fileName}.refreshing`));
-    if (this.#store.list(summary).sessions.length === 0) removeIfThere(this.#store.pointerPath(summary));
+    this.#writing(this.#store.path(fileName), (path) => rmSync(path, { force: true }));
   }
 
   reload(fileName: string): StoredSession | undefined {

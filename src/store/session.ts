@@ -27,6 +27,8 @@ export interface SessionSummary {
   /** Of the access token. */
   readonly expiresAt: string | null;
   readonly refreshable: boolean;
+  /** Of the refresh token, where the provider says it; null or absent where it does not. */
+  readonly refreshExpiresAt?: string | null;
   readonly signedInAt: string;
   /** Set once the provider has definitively ended the session (RFC 6749 5.2, `invalid_grant`). */
   readonly ended: { readonly at: string; readonly reason: string } | null;
@@ -47,6 +49,11 @@ export interface SessionOwner {
   readonly issuer: string;
   readonly clientId: string;
   readonly endpoints: string | null;
+}
+
+/** Whether the provider may still be asked for a new token. */
+export function canRefresh({ refreshable, refreshExpiresAt }: SessionSummary, now: Date): boolean {
+  return refreshable && (!refreshExpiresAt || Date.parse(refreshExpiresAt) > now.getTime());
 }
 
 /** How a person would name the account. */

@@ -35,7 +35,6 @@ export function showSignIn(provider: string, deadline: Date, world: World, termi
         : 'A browser opens now; if none does, visit this address';
       terminal.notice(`Signing in to ${provider}. ${advice}:`);
       terminal.say(`\n  ${url.href}\n`);
-      if (canPaste) terminal.notice('The browser runs elsewhere? Paste the address that it ends at here.');
       wait();
     },
     browserNotLaunched(reason) {
@@ -50,6 +49,7 @@ export function showSignIn(provider: string, deadline: Date, world: World, termi
     },
     async *pastedLines(signal) {
       if (!canPaste) return;
+      terminal.notice('The browser runs elsewhere? Paste the address that it ends at here.');
       const lines = createInterface({ input: world.stdin, signal });
       try {
         for await (const line of lines) if (line.trim() !== '') yield line;

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 
 import { listenForAuthorizationResponse } from '../../src/callback/listener.js';
 import { fetchPendingUrl, pendingUrlAddress } from '../../src/callback/pending-url.js';
-import { requestText, sendRaw } from './raw-http.js';
+import { requestText, sendRaw } from '../support/raw-http.js';
 
 const authorizationUrl = new URL('https://acme.test/authorize?client_id=cli&state=Xq0y4o0bYbQ0m1u5rC2o1A');
 

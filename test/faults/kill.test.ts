@@ -1,31 +1,23 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
-import { env, execPath, platform, stdout } from 'node:process';
+import { env, execPath, platform } from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { describe, expect, test } from 'vitest';
 
-import { login, newcomer, type Newcomer } from '../support/newcomer.js';
+import { signedIn, type Newcomer } from '../support/newcomer.js';
+import { childrenOf, killIfThere } from '../support/processes.js';
 import { launcher, type Machine, type Outcome } from '../support/run.js';
 import { randomNumbers } from './random.js';
+import { expectNoneUsedTwice, requestReached, success, timed } from './session.js';
 
 /** `npm run test:faults` asks for the full number; a quick form is part of the normal tests. */
 const rounds = Number(env['AUTHCLI_FAULT_ROUNDS'] ?? 8);
-const random = randomNumbers(env['AUTHCLI_FAULT_SEED'] ?? '1');
-
-async function signedIn(): Promise<Newcomer> {
-  const known = await newcomer();
-  expect(await login(known.machine)).toMatchObject({ exitCode: 0 });
-  return known;
-}
+const longestDelayMs = 1_000;
+const refresh = ['token', '--force-refresh'];
 
 function startRefresh({ env: environment }: Machine): ChildProcess {
-  return spawn(execPath, [launcher, 'token', '--force-refresh'], {
-    env: environment,
-    detached: true,
-    stdio: ['ignore', 'ignore', 'ignore'],
-  });
+  return spawn(execPath, [launcher, ...refresh], { env: environment, detached: true, stdio: 'ignore' });
 }
 
 type Kill = (child: ChildProcess) => void;
@@ -37,30 +29,73 @@ const kills: readonly [title: string, kill: Kill][] = [
   ['SIGTERM of the caller', (child) => void child.kill('SIGTERM')],
 ];
 
-describe.each(kills)('%s in the middle of a refresh', (_title, kill) => {
-  test.each([
-    ['at any moment', 0, 250],
-    ['around the provider’s commit', 'request' as const, 40],
-  ])('%s loses no session', { timeout: 20_000 + rounds * 2_000 }, async (_when, from, spread) => {
-    const { acme, machine } = await signedIn();
-    const slowest = { ms: 0 };
-    for (let round = 0; round < rounds; round++) {
-      const reached = from === 'request' ? requestReached(acme) : Promise.resolve();
-      const child = startRefresh(machine);
-      const closed = once(child, 'close');
-      await Promise.race([reached, closed]);
-      await pause(random() * spread);
-      if (child.exitCode === null && child.signalCode === null) kill(child);
-      await closed;
-      const startedAt = performance.now();
-      expect(await machine.spawn(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
-      slowest.ms = Math.max(slowest.ms, performance.now() - startedAt);
-    }
-    const used = acme.requestsTo('/token').flatMap(({ parameters }) => parameters['refresh_token'] ?? []);
-    expect(new Set(used).size).toBe(used.length);
-    expect(slowest.ms).toBeLessThan(3_000);
-  });
+/** Most kills at any moment meet Node's start; half of the rounds aim at the provider's commit. */
+const moments = [
+  ['at any moment', undefined, 250],
+  ['around the provider’s commit', '/token', 40],
+] as const;
+
+describe.each(kills)('%s in a refresh', (title, kill) => {
+  test.for(moments)(
+    '%s: no session is lost, the next command a second slower at most',
+    { timeout: 30_000 + rounds * 5_000 },
+    async ([when, path, spread], { task }) => {
+      const { acme, machine } = await signedIn();
+      const random = randomNumbers(`${title} ${when}`);
+      const ordinary = median(await inTurn(5, () => durationOfNext(machine)));
+      const delays = await inTurn(rounds, async () => {
+        await interrupt(machine, path && requestReached(acme, path), random() * spread, kill);
+        return delayOfNext(machine, ordinary);
+      });
+      expectNoneUsedTwice(acme);
+      const slowest = Math.max(...delays);
+      const result = `0 lost; next command ${milliseconds(median(delays))}, at most ${milliseconds(slowest)}`;
+      task.meta.measured = { rounds, result };
+      expect(slowest).toBeLessThanOrEqual(longestDelayMs);
+    },
+  );
 });
+
+async function interrupt(
+  machine: Machine,
+  reached: Promise<void> | undefined,
+  delayMs: number,
+  kill: Kill,
+): Promise<void> {
+  const child = startRefresh(machine);
+  const closed = once(child, 'close');
+  await Promise.race([reached, closed]);
+  await pause(delayMs);
+  if (child.exitCode === null && child.signalCode === null) kill(child);
+  await closed;
+}
+
+async function delayOfNext(machine: Machine, ordinaryMs: number): Promise<number> {
+  const ms = await durationOfNext(machine);
+  if (ms - ordinaryMs <= longestDelayMs) return ms - ordinaryMs;
+  // A machine that is slow at this moment slows down what follows no kill, too.
+  return ms - Math.max(ordinaryMs, await durationOfNext(machine));
+}
+
+async function durationOfNext(machine: Machine): Promise<number> {
+  const { outcome, ms } = await timed(machine.spawn(refresh));
+  expect(outcome).toEqual(success);
+  return ms;
+}
+
+async function inTurn<T>(times: number, work: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  while (results.length < times) results.push(await work());
+  return results;
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
+function milliseconds(delay: number): string {
+  return `${delay < 0 ? '' : '+'}${Math.round(delay)} ms`;
+}
 
 /** The helper runs in a group of its own: it is found by its parent, before that is killed. */
 function killEverything(child: ChildProcess): void {
@@ -68,49 +103,32 @@ function killEverything(child: ChildProcess): void {
   killIfThere(Number(child.pid));
 }
 
-function childrenOf(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]) === parent;
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
-}
-
 describe.skipIf(platform !== 'linux')('SIGKILL of everything, the helper included', () => {
+  const timeout = 30_000 + rounds * 5_000;
+
   test(
     'loses no session where the provider forgives a used refresh token for 10 s',
-    { timeout: 20_000 + rounds * 3_000 },
-    async () => {
-      const { acme, machine } = await newcomer(undefined, { refreshTokenReuseGrace: 10_000 });
-      expect(await login(machine)).toMatchObject({ exitCode: 0 });
+    { timeout },
+    async ({ task }) => {
+      const { acme, machine } = await signedIn(undefined, { refreshTokenReuseGrace: 10_000 });
+      const random = randomNumbers('everything, forgiven');
       for (let round = 0; round < rounds; round++) {
-        expect(await killDuringRefresh(acme, machine, round)).toMatchObject({ exitCode: 0, stderr: '' });
+        expect(await killDuringRefresh(acme, machine, round, random)).toEqual(success);
       }
+      task.meta.measured = { rounds, result: '0 lost' };
     },
   );
 
   test(
     'with a strict provider every loss lies between request and commit, and says so',
-    { timeout: 20_000 + rounds * 5_000 },
-    async () => {
+    { timeout },
+    async ({ task }) => {
       let lost = 0;
       let { acme, machine } = await signedIn();
+      const random = randomNumbers('everything, strict');
       for (let round = 0; round < rounds; round++) {
         const asked = acme.requestsTo('/token').length;
-        const outcome = await killDuringRefresh(acme, machine, round);
+        const outcome = await killDuringRefresh(acme, machine, round, random);
         if (outcome.exitCode === 0) continue;
         lost++;
         // The killed helper's request had reached the provider.
@@ -122,27 +140,19 @@ describe.skipIf(platform !== 'linux')('SIGKILL of everything, the helper include
         expect(await machine.spawn(['token'])).toMatchObject({ exitCode: 4, stdout: '' });
         ({ acme, machine } = await signedIn());
       }
-      stdout.write(
-        `strict provider, everything killed: ${lost} of ${rounds} sessions lost, as each message says\n`,
-      );
+      task.meta.measured = { rounds, result: `${lost} lost, as each message says` };
     },
   );
 });
 
-async function killDuringRefresh(acme: Newcomer['acme'], machine: Machine, round: number): Promise<Outcome> {
-  const isAtCommit = round % 2 === 0;
-  const reached = isAtCommit ? requestReached(acme) : Promise.resolve();
-  const child = startRefresh(machine);
-  const closed = once(child, 'close');
-  await Promise.race([reached, closed]);
-  await pause(random() * (isAtCommit ? 20 : 250));
-  killEverything(child);
-  await closed;
-  const outcome = await machine.spawn(['token', '--force-refresh']);
-  return outcome;
-}
-
-/** Settles when the next request is at the token endpoint, which then answers as it would have. */
-function requestReached(acme: Newcomer['acme']): Promise<void> {
-  return new Promise((resolve) => acme.answerNext('/token', async () => resolve()));
+/** Returns what the next command says. */
+async function killDuringRefresh(
+  acme: Newcomer['acme'],
+  machine: Machine,
+  round: number,
+  random: () => number,
+): Promise<Outcome> {
+  const [reached, spread] = round % 2 === 0 ? [requestReached(acme), 20] : [undefined, 250];
+  await interrupt(machine, reached, random() * spread, killEverything);
+  return machine.spawn(refresh);
 }

@@ -11,4 +11,50 @@ export const notHere: readonly NotHere[] = [
     what: 'a URL with & and % reaches the browser whole through cmd, PowerShell and WSL',
     reason: 'needs Windows and WSL; the argument vectors are tested in test/platform/browser.test.ts',
   },
+  {
+    id: 'CON-13',
+    what: 'two versions of authcli, 50 processes each, on one store',
+    reason:
+      'there is no earlier version yet; what a newer one wrote is tested in test/hostile/concurrency.test.ts',
+  },
+  {
+    id: 'IDT-28',
+    what: 'an auth_time that is missing or too old for max_age',
+    reason: '--max-age is not built yet',
+  },
+  {
+    id: 'IDT-29',
+    what: 'an acr weaker than acr_values asked for',
+    reason: '--acr-values is not built yet',
+  },
+  {
+    id: 'IDT-30',
+    what: 'a userinfo answer about somebody else',
+    reason: 'userinfo is not asked yet: whoami is not built',
+  },
+  {
+    id: 'LST-05',
+    what: 'a provider that accepts only `localhost` while somebody holds the port on [::1]',
+    reason: 'no provider can ask for another host than 127.0.0.1 yet',
+  },
+  {
+    id: 'OUT-12',
+    what: 'a post-logout redirect with a missing or another state',
+    reason: '--end-session is not built yet',
+  },
+  {
+    id: 'TOK-20',
+    what: 'a DPoP nonce that the provider asks for is sent, with a new proof',
+    reason: 'authcli has no DPoP yet',
+  },
+  {
+    id: 'TOK-21',
+    what: 'the scheme of a DPoP challenge is compared without case',
+    reason: 'authcli has no DPoP yet',
+  },
+  {
+    id: 'TOK-24',
+    what: 'a pushed authorization request that fails ends the login',
+    reason: 'authcli has no PAR yet',
+  },
 ];

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 
 import { launcher, type Machine, type Outcome } from '../support/run.js';
-import { authorizationResponse } from '../support/user-agents.js';
+import { approves, authorizationResponse } from '../support/user-agents.js';
 
 /** The built program, waiting for the person's browser. */
 export interface PendingLogin {
@@ -26,9 +26,20 @@ export async function pendingLogin(
   argv: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<PendingLogin> {
-  const child = spawn(execPath, [launcher, 'login', '--prompt', 'consent', '--browser', 'none', ...argv], {
+  return pendingLoginWithBrowser(machine, ['--browser', 'none', ...argv], env);
+}
+
+/** Starts `authcli login`, whatever the browser, and returns once its authorization URL is shown. */
+export async function pendingLoginWithBrowser(
+  machine: Machine,
+  argv: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+  cwd?: string,
+): Promise<PendingLogin> {
+  const child = spawn(execPath, [launcher, 'login', '--prompt', 'consent', ...argv], {
     env: { ...machine.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    cwd,
   });
   onTestFinished(() => void child.kill('SIGKILL'));
   let stderr = '';
@@ -54,7 +65,7 @@ export async function pendingLogin(
     outcome,
     response,
     signIn: async () => {
-      await fetch(await response());
+      await approves(authorizationUrl);
       return outcome;
     },
   };

@@ -1,76 +1,29 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { env, execPath, kill, platform } from 'node:process';
-import { json } from 'node:stream/consumers';
 
 import { rolldown } from 'rolldown';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
 import { AuthError } from '../../src/errors.js';
 import { systemBrowser } from '../../src/platform/browser.js';
+import { browserStubs, type BrowserStubs } from '../support/browser-stub.js';
 
 const url = new URL(
   'https://as.example/authorize?a=$&b=$(touch X)&c=`touch X`;|%20\'"%USERPROFILE%&d=\u2028',
 );
 
 let folder: string;
-let server: Server;
-let port: number;
+let stubs: BrowserStubs;
 
 beforeEach(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'authcli-browser-')));
-  server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  port = typeof address === 'object' && address !== null ? address.port : 0;
+  stubs = await browserStubs(folder);
 });
-afterEach(() => {
-  server.close();
-  rmSync(folder, { recursive: true });
-});
-
-/** A program that tells us how it was started, and ends as it is told. */
-function writeAgent(name: string, ending = ''): string {
-  const path = join(folder, name);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(
-    path,
-    `#!${execPath}
-const { connect } = require('node:net');
-const { env, argv, pid } = process;
-const group = Number(require('node:fs').readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ')[2]);
-const report = { program: argv[1], arguments: argv.slice(2), env, pid, group, cwd: process.cwd() };
-const socket = connect(${port}, '127.0.0.1', () => socket.end(JSON.stringify(report)));
-socket.on('close', () => { ${ending} });
-`,
-  );
-  chmodSync(path, 0o755);
-  return path;
-}
-
-interface Report {
-  readonly program: string;
-  readonly arguments: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly pid: number;
-  readonly group: number;
-  readonly cwd: string;
-}
-
-async function nextReport(): Promise<Report> {
-  const socket = await new Promise<Socket>((resolve) => server.once('connection', resolve));
-  const report = await json(socket);
-  if (!isReport(report)) throw new Error('the agent reported something else');
-  return report;
-}
-
-function isReport(value: unknown): value is Report {
-  return typeof value === 'object' && value !== null && 'program' in value && 'pid' in value;
-}
+afterEach(() => rmSync(folder, { recursive: true }));
 
 function browserWith(variables: Record<string, string | undefined> = {}): ReturnType<typeof systemBrowser> {
   return systemBrowser({ env: { PATH: join(folder, 'bin'), ...variables }, cwd: folder, platform: 'linux' });
@@ -114,12 +67,11 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
       options: ['"$\\n\\'],
     },
   ])('may be $what', async ({ agent, command, options }) => {
-    const program = writeAgent(agent);
-    const report = nextReport();
+    const program = stubs.write(agent);
     const launch = await browserWith()(url, command.replace('FOLDER', folder));
 
     expect(launch).toEqual({ kind: 'launched' });
-    const { program: started, arguments: received, cwd, pid, group } = await report;
+    const { program: started, arguments: received, cwd, pid, group } = await stubs.next();
     expect({ started, received, cwd }).toEqual({
       started: program,
       received: [...options, url.href],
@@ -129,15 +81,13 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
   });
 
   test('puts the URL where %s stands, as one argument', async () => {
-    writeAgent('bin/agent');
-    const report = nextReport();
+    stubs.write('bin/agent');
     await browserWith()(url, 'agent --app=%s --then %s');
-    expect((await report).arguments).toEqual([`--app=${url.href}`, '--then', url.href]);
+    expect((await stubs.next()).arguments).toEqual([`--app=${url.href}`, '--then', url.href]);
   });
 
   test('gives a browser our environment without our variables and without a PATH of the current folder', async () => {
-    writeAgent('bin/agent');
-    const report = nextReport();
+    stubs.write('bin/agent');
     const variables = {
       AUTHCLI_STORE_PASSPHRASE: 's3cret',
       authcli_client_secret: 's3cret',
@@ -145,7 +95,7 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
       HOME: '/h',
     };
     await browserWith({ ...variables, PATH: `:.:bin:${join(folder, 'bin')}:` })(url, 'agent');
-    const { env: received } = await report;
+    const { env: received } = await stubs.next();
     expect(received).toEqual({ DISPLAY: ':7', HOME: '/h', PATH: join(folder, 'bin') });
   });
 
@@ -167,7 +117,7 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
       reason: 'the browser could not be started (ENOENT)',
     },
   ])('says why $what was not started', async ({ command, reason }) => {
-    writeAgent('agent');
+    stubs.write('agent');
     mkdirSync(join(folder, 'bin'));
     writeFileSync(join(folder, 'plain'), '');
     writeFileSync(join(folder, 'broken'), '#!/no/such/interpreter\n', { mode: 0o755 });
@@ -176,26 +126,23 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
   });
 
   test('says when the program failed at once', async () => {
-    const program = writeAgent('agent', 'process.exit(3)');
-    const reports = [nextReport()];
+    const program = stubs.write('agent', 'process.exit(3)');
     expect(await browserWith()(url, './agent')).toEqual({
       kind: 'not_launched',
       reason: `${program} ended with exit code 3`,
     });
-    reports.push(nextReport());
-    writeAgent('agent', "process.kill(process.pid, 'SIGKILL')");
+    stubs.write('agent', "process.kill(process.pid, 'SIGKILL')");
     expect(await browserWith()(url, './agent')).toEqual({
       kind: 'not_launched',
       reason: `${program} ended with SIGKILL`,
     });
-    await Promise.all(reports);
   });
 
   test(
     'a browser that stays open is launched after a second, outlives us and does not keep us alive',
     { timeout: 20_000 },
     async () => {
-      writeAgent('agent', "setInterval(() => process.stdout.write('x'.repeat(10_000_000)), 1000)");
+      stubs.write('agent', "setInterval(() => process.stdout.write('x'.repeat(10_000_000)), 1000)");
       const bundle = await rolldown({
         input: 'src/platform/browser.ts',
         platform: 'node',
@@ -214,7 +161,7 @@ if (process.argv[2] === 'wait') {
       writeFileSync(join(folder, 'login.mjs'), program);
 
       for (const mode of ['leave', 'wait']) {
-        const report = nextReport();
+        const report = stubs.next();
         // Also where the login below does not end by itself.
         onTestFinished(async () => void kill((await report).pid, 'SIGKILL'));
         const started = performance.now();
@@ -260,10 +207,9 @@ describe.skipIf(platform !== 'linux')('the default browser', () => {
   test.for(['DISPLAY', 'WAYLAND_DISPLAY', 'WSL_DISTRO_NAME'])(
     'gets the URL as one argument, with %s',
     async (variable) => {
-      env['BROWSER'] = writeAgent('agent');
-      const report = nextReport();
+      env['BROWSER'] = stubs.write('agent');
       expect(await browserWith({ [variable]: ':7' })(url, undefined)).toEqual({ kind: 'launched' });
-      expect((await report).arguments).toEqual([url.href]);
+      expect((await stubs.next()).arguments).toEqual([url.href]);
     },
   );
 

@@ -8,7 +8,7 @@ import type { Readable, Writable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 
 import { Bus, busDaemon } from '../../src/store/dbus.js';
-import type { Value } from '../../src/store/dbus-wire.js';
+import { Variant, type Value } from '../../src/store/dbus-wire.js';
 import { isOnPath } from './requirements.js';
 
 export interface BusSession {
@@ -19,12 +19,22 @@ export interface BusSession {
 
 export interface KeyringSession extends BusSession {
   lock(): Promise<void>;
+  unlock(): Promise<void>;
+  /** One of the two stops answering, and keeps its sockets. */
+  hang(part: 'keyring' | 'bus'): void;
+  /** Ends `hang`. */
+  goOn(): void;
+  /** The bus is killed, and its keyring with it. */
+  vanish(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Both are started again, with what the keyring has kept. */
+  comeBack(): Promise<void>;
 }
 
 type Daemon = ChildProcessByStdio<Writable, Readable, null>;
 
 const keyringName = 'org.freedesktop.secrets';
 const keyringPath = '/org/freedesktop/secrets';
+const password = 'password';
 const startTimeoutMs = 10_000;
 
 /** Stopped when the test is over, however it ends. */
@@ -39,8 +49,10 @@ export function keyringInstalled(): boolean {
 }
 
 /** A session bus of its own, where nobody offers a keyring and nothing can be started on demand. */
-export function startBus(): Promise<BusSession> {
-  return startSession(newFolder());
+export async function startBus(): Promise<BusSession> {
+  const folder = newFolder();
+  const daemon = await startBusDaemon(folder);
+  return { env: addressIn(folder), stop: () => endAll(folder, daemon) };
 }
 
 /** A keyring that owns its name on the bus and answers nothing. */
@@ -63,23 +75,34 @@ export async function startSilentKeyring(): Promise<BusSession> {
  */
 export async function startKeyring({ locked = false, collection = true } = {}): Promise<KeyringSession> {
   const folder = newFolder();
-  const session = await startSession(folder);
-  let daemon = await startDaemon(folder, session, collection);
+  const env = addressIn(folder);
+  let bus = await startBusDaemon(folder);
+  let daemon = await startDaemon(folder, collection);
   if (locked) {
     await end(daemon);
-    daemon = await startDaemon(folder, session, false);
+    daemon = await startDaemon(folder, false);
   }
   return {
-    env: session.env,
+    env,
     lock: async () => {
-      const bus = new Bus(session.env);
-      await askKeyring(bus, 'Lock', 'ao', [[await defaultCollection(bus)]]);
-      bus.close();
+      const client = new Bus(env);
+      await askKeyring(client, 'Lock', 'ao', [[await defaultCollection(client)]]);
+      client.close();
     },
-    stop: async () => {
+    unlock: () => unlock(env),
+    hang: (part) => void (part === 'bus' ? bus : daemon).kill('SIGSTOP'),
+    goOn: () => [bus, daemon].forEach((one) => one.kill('SIGCONT')),
+    vanish: async (signal) => {
+      const gone = once(bus, 'exit');
+      bus.kill(signal);
+      await gone;
       await end(daemon);
-      await session.stop();
     },
+    comeBack: async () => {
+      bus = await startBusDaemon(folder);
+      daemon = await startDaemon(folder, true);
+    },
+    stop: () => endAll(folder, daemon, bus),
   };
 }
 
@@ -102,8 +125,11 @@ function isAlive(processId: number): boolean {
   }
 }
 
-async function startSession(folder: string): Promise<BusSession> {
-  const address = `unix:path=${join(folder, 'bus')}`;
+function addressIn(folder: string): BusSession['env'] {
+  return { DBUS_SESSION_BUS_ADDRESS: `unix:path=${join(folder, 'bus')}` };
+}
+
+async function startBusDaemon(folder: string): Promise<Daemon> {
   const configuration = join(folder, 'bus.conf');
   // No service folders: nothing is started on demand, so no second keyring races for the name and no dialog appears.
   writeFileSync(
@@ -111,7 +137,7 @@ async function startSession(folder: string): Promise<BusSession> {
     `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
       "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
     <busconfig>
-      <type>session</type><keep_umask/><listen>${address}</listen>
+      <type>session</type><keep_umask/><listen>${addressIn(folder).DBUS_SESSION_BUS_ADDRESS}</listen>
       <policy context="default">
         <allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
       </policy>
@@ -124,30 +150,25 @@ async function startSession(folder: string): Promise<BusSession> {
     '--print-address=1',
   ]);
   await once(daemon.stdout, 'data', { signal: AbortSignal.timeout(startTimeoutMs) });
-  return {
-    env: { DBUS_SESSION_BUS_ADDRESS: address },
-    stop: async () => {
-      await end(daemon);
-      rmSync(folder, { recursive: true });
-    },
-  };
+  return daemon;
 }
 
-async function startDaemon(folder: string, session: BusSession, unlock: boolean): Promise<Daemon> {
-  const env: Record<string, string> = { ...session.env, GNOME_KEYRING_CONTROL: '' };
+async function startDaemon(folder: string, isUnlocked: boolean): Promise<Daemon> {
+  const address = addressIn(folder);
+  const env: Record<string, string> = { ...address, GNOME_KEYRING_CONTROL: '' };
   for (const name of ['XDG_RUNTIME_DIR', 'XDG_DATA_HOME', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME']) {
     env[name] = join(folder, name);
     mkdirSync(env[name], { recursive: true, mode: 0o700 });
   }
-  const bus = new Bus(session.env);
+  const bus = new Bus(address);
   const appears = { ...busDaemon, member: 'NameOwnerChanged' };
   await ask(bus, 'AddMatch', 's', [`type='signal',member='${appears.member}',arg0='${keyringName}'`]);
   const appeared = bus.signal(appears, startTimeoutMs);
-  const options = unlock ? ['--unlock'] : [];
+  const options = isUnlocked ? ['--unlock'] : [];
   const daemon = run(executable(folder), ['--foreground', '--components=secrets', ...options], env);
-  daemon.stdin.end(unlock ? 'password' : '');
+  daemon.stdin.end(isUnlocked ? password : '');
   await appeared;
-  if (unlock) while ((await defaultCollection(bus)) === '/');
+  if (isUnlocked) while ((await defaultCollection(bus)) === '/');
   bus.close();
   return daemon;
 }
@@ -170,11 +191,38 @@ function run(command: string, options: readonly string[], env?: Record<string, s
   return spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore'], env: { ...environment, ...env } });
 }
 
+async function endAll(folder: string, ...daemons: readonly Daemon[]): Promise<void> {
+  for (const daemon of daemons) await end(daemon);
+  rmSync(folder, { recursive: true });
+}
+
 async function end(daemon: Daemon): Promise<void> {
   if (daemon.exitCode !== null || daemon.signalCode !== null) return;
   const ended = once(daemon, 'exit');
   daemon.kill();
+  // One that hangs ends only when it goes on.
+  daemon.kill('SIGCONT');
   await ended;
+}
+
+/** What `gnome-keyring-daemon --unlock` itself calls: nobody is there to answer a dialog. */
+async function unlock(env: BusSession['env']): Promise<void> {
+  const bus = new Bus(env);
+  const collection = await defaultCollection(bus);
+  const [, session = '/'] = await askKeyring(bus, 'OpenSession', 'sv', ['plain', new Variant('s', '')]);
+  const master = [session, Buffer.alloc(0), Buffer.from(password), 'text/plain'];
+  await bus.call(
+    {
+      destination: keyringName,
+      path: keyringPath,
+      interface: 'org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface',
+      member: 'UnlockWithMasterPassword',
+      signature: 'o(oayays)',
+      body: [collection, master],
+    },
+    startTimeoutMs,
+  );
+  bus.close();
 }
 
 function ask(bus: Bus, member: string, signature: string, body: readonly Value[]): Promise<readonly Value[]> {

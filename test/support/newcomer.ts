@@ -1,4 +1,4 @@
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 
 import type { ProviderOptions } from './provider-configuration.js';
 import { startProvider, type Provider } from './provider.js';
@@ -42,4 +42,11 @@ export async function newcomer(
 /** Jane signs in with the built program. */
 export function login(machine: Machine, ...argv: string[]): Promise<Outcome> {
   return machine.spawn(['login', '-q', '--prompt', 'consent', '--browser', agent, ...argv]);
+}
+
+/** Jane has signed in. */
+export async function signedIn(...known: Parameters<typeof newcomer>): Promise<Newcomer> {
+  const { acme, machine } = await newcomer(...known);
+  expect(await login(machine)).toMatchObject({ exitCode: 0 });
+  return { acme, machine };
 }

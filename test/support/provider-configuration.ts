@@ -13,7 +13,8 @@ export interface ProviderOptions {
   readonly idTokenLifetime?: number;
   /** Seconds. */
   readonly refreshTokenLifetime?: number;
-  readonly rotateRefreshToken?: boolean;
+  /** Asked at each refresh where it is a function. */
+  readonly rotateRefreshToken?: boolean | (() => boolean);
   /** Milliseconds for which a refresh token that was used is forgiven; none, when absent. */
   readonly refreshTokenReuseGrace?: number;
   /** When a code is exchanged for a refresh token too. */
@@ -140,7 +141,7 @@ function jwkOf(key: KeyObject): JWK {
   return createPrivateKey(key.export({ type: 'pkcs8', format: 'pem' })).export({ format: 'jwk' });
 }
 
-function newPrivateKey(alg: SigningAlg): KeyObject {
+export function newPrivateKey(alg: SigningAlg, modulusLength = 2048): KeyObject {
   switch (alg) {
     case 'ES256':
       return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
@@ -148,6 +149,6 @@ function newPrivateKey(alg: SigningAlg): KeyObject {
       return generateKeyPairSync('ed25519').privateKey;
     case 'RS256':
     case 'PS256':
-      return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+      return generateKeyPairSync('rsa', { modulusLength }).privateKey;
   }
 }

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { IncomingMessage, createServer } from 'node:http';
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
+import { listen } from './listen.js';
 import { firstAccounts, providerConfiguration } from './provider-configuration.js';
 import type { Account, ProviderOptions } from './provider-configuration.js';
 import { interact } from './provider-interaction.js';
@@ -17,6 +18,8 @@ Object.assign(console, { warn });
 export interface ProviderRequest {
   readonly method: string;
   readonly path: string;
+  /** With its query. */
+  readonly url: string;
   /** Of the query and of the form together. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly headers: IncomingHttpHeaders;
@@ -31,8 +34,8 @@ export type Answer =
   | 'lost'
   /** Never an answer. */
   | 'hang'
-  /** The provider answers when this has settled: a place for a barrier. */
-  | ((request: ProviderRequest) => Promise<void>);
+  /** The provider answers when this has settled, unless it has begun an answer itself: a place for a barrier, or for a flood. */
+  | ((request: ProviderRequest, response: ServerResponse) => Promise<void>);
 
 /** A real OpenID provider on loopback. */
 export interface Provider {
@@ -61,7 +64,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
   };
 
   const server = createServer();
-  const issuer = `http://127.0.0.1:${await listen(server, options.port ?? 0)}`;
+  const issuer = `http://127.0.0.1:${await listen(server, '127.0.0.1', options.port)}`;
   const provider = new OidcProvider(issuer, providerConfiguration(options, accounts, policy, adapter));
   const protocol = provider.callback();
 
@@ -97,14 +100,6 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
   };
 }
 
-async function listen(server: Server, port: number): Promise<number> {
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the provider has no port');
-  return address.port;
-}
-
 /** The whole request is read first, so that the record is complete and the provider can still read it. */
 async function received(incoming: IncomingMessage): Promise<[IncomingMessage, ProviderRequest]> {
   const body = await buffer(incoming);
@@ -122,7 +117,7 @@ async function received(incoming: IncomingMessage): Promise<[IncomingMessage, Pr
   const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
   const form = new URLSearchParams(isForm ? body.toString() : '');
   const parameters = Object.fromEntries([...searchParams, ...form]);
-  return [request, { method, path: pathname, parameters, headers }];
+  return [request, { method, path: pathname, url, parameters, headers }];
 }
 
 /** Whether `answer` leaves nothing for the provider to do. */
@@ -144,8 +139,8 @@ async function takesOver(
       return false;
     default:
       if (typeof answer === 'function') {
-        await answer(request);
-        return false;
+        await answer(request, response);
+        return response.headersSent;
       }
       response.writeHead(answer.status, answer.headers).end(answer.body);
       return true;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as ownEnvironment, execPath, getuid } from 'node:process';
@@ -60,8 +60,26 @@ export function newMachine(additional: Readonly<Record<string, string>> = {}): M
     },
     run: (argv, { isTerminal = false, ...world } = {}) =>
       runHere(argv, { ...quietWorld(env), ...world }, isTerminal),
-    spawn: (argv, more) => runProgram(argv, { ...env, ...more }),
+    spawn: (argv, more) => runProgram([execPath, launcher, ...argv], { ...env, ...more }),
   };
+}
+
+/** The same machine, its programs started by another one that changes what they may do or see. */
+export function behind(machine: Machine, ...starter: readonly string[]): Machine {
+  return {
+    ...machine,
+    spawn: (argv, more) => runProgram([...starter, execPath, launcher, ...argv], { ...machine.env, ...more }),
+  };
+}
+
+/** Root ignores mode bits, so what is about them runs as nobody. */
+export const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+
+export function giveToNobody(folder: string): void {
+  chownSync(folder, 65534, 65534);
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    chownSync(join(entry.parentPath, entry.name), 65534, 65534);
+  }
 }
 
 async function runHere(argv: readonly string[], world: World, isTerminal: boolean): Promise<Outcome> {
@@ -95,8 +113,11 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
   };
 }
 
-async function runProgram(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Outcome> {
-  const child = spawn(execPath, [launcher, ...argv], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+async function runProgram(
+  [command = '', ...args]: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Outcome> {
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
   const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
   return { exitCode, stdout, stderr };

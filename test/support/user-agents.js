@@ -32,6 +32,16 @@ export async function authorizationResponse(url, redirectUri, person = jane) {
 }
 
 /**
+ * The same where the provider answers with a form (`response_mode=form_post`): what a browser would post.
+ * @param {URL} url @param {URL} redirectUri
+ * @returns {Promise<string>}
+ */
+export async function authorizationResponseForm(url, redirectUri) {
+  const last = await visit(url, jane, (next) => next.host === redirectUri.host);
+  return last.body;
+}
+
+/**
  * A browser for the world of a test: it has opened as soon as it is asked to, and the person goes on in it meanwhile.
  * @param {UserAgent} agent
  */
@@ -57,7 +67,7 @@ async function visit(start, person, stopsAt = () => false) {
   /** @type {URLSearchParams | undefined} */
   let form;
   for (let pages = 0; pages < 20; pages++) {
-    if (stopsAt(url)) return { url, status: 0, body: '' };
+    if (stopsAt(url)) return { url, status: 0, body: String(form ?? '') };
     const response = await fetch(url, {
       redirect: 'manual',
       headers: { cookie: cookies.for(url), accept: 'text/html' },

@@ -50,3 +50,30 @@ export function requestText(
   const host = lines.some((line) => /^host:/iu.test(line)) ? [] : [`Host: ${new URL(redirectUri).host}`];
   return [`${method} ${target} HTTP/1.1`, ...host, ...lines, '', ''].join('\r\n');
 }
+
+/** A form as a browser posts it; `lines` replace the Content-Type header when they bring one. */
+export function formText(
+  redirectUri: string,
+  target: string,
+  form: string,
+  lines: readonly string[] = [],
+): string {
+  const type = lines.some((line) => /^content-type:/iu.test(line))
+    ? []
+    : ['Content-Type: application/x-www-form-urlencoded'];
+  const length = `Content-Length: ${Buffer.byteLength(form)}`;
+  return `${requestText(redirectUri, target, [...type, length, ...lines], 'POST')}${form}`;
+}
+
+/** Whether nobody listens there. */
+export async function isRefused(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const socket = connect(port, host);
+  try {
+    await once(socket, 'connect');
+    return false;
+  } catch {
+    return true;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,31 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { openRecord } from '../../src/store/seal.js';
+import { parseRecord } from '../../src/store/session-record.js';
+import type { Session } from '../../src/store/session.js';
+import type { Machine } from './run.js';
+
+/** The files of the sessions that are kept there. */
+export function sessionFiles({ folder }: Machine): string[] {
+  const sessions = join(folder, 'state', 'sessions');
+  return readdirSync(sessions)
+    .filter((name) => name.endsWith('.session'))
+    .map((name) => join(sessions, name));
+}
+
+/** The only session, as it lies on the disk. */
+export function sealedSession(machine: Machine): string {
+  return readFileSync(sessionFiles(machine)[0] ?? '', 'utf8');
+}
+
+/** The only session, with its secrets: the key lies in a file beside it. */
+export function openedSession(machine: Machine): Session {
+  const parsed = parseRecord(sealedSession(machine));
+  const key = Buffer.from(readFileSync(join(machine.folder, 'state', 'store.key'), 'utf8'), 'base64');
+  if (parsed.kind !== 'record') throw new Error(`the session is ${parsed.kind}`);
+  const [file = ''] = sessionFiles(machine);
+  const opened = openRecord(parsed.record, key, file.slice(file.lastIndexOf('/') + 1));
+  if (opened.kind !== 'opened') throw new Error(`the session cannot be opened: ${opened.kind}`);
+  return opened.session;
+}
