@@ -14,6 +14,7 @@ export type Action =
   | 'the refresh'
   | 'the revocation'
   | 'the userinfo request'
+  | 'the registration'
   | 'discovery';
 
 /** Everything that openid-client throws, as something that a person can act on; what cannot be recognised stays a bug. */
