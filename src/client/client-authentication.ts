@@ -8,6 +8,17 @@ export async function clientAuthentication(
   { name, client = {} }: Provider,
   { readSecret, conceal }: ClientSurroundings,
 ): Promise<ClientAuthentication> {
+  if (client.key !== undefined) {
+    const text = await readSecret(client.key);
+    conceal(text);
+    const { parseSigningKey } = await import('../oauth/signing-key.js');
+    return { method: 'private_key_jwt', key: parseSigningKey(text, client.key.file) };
+  }
+  if (client.authentication === 'private_key_jwt') {
+    throw new AuthError('usage', `${name} authenticates with private_key_jwt, and has no key`, {
+      hint: `name a file with the key: authcli provider add ${name} --force … --client-key FILE`,
+    });
+  }
   if (client.secret === undefined) {
     if (client.authentication === undefined) return { method: 'none' };
     throw new AuthError('usage', `${name} authenticates with ${client.authentication}, and has no secret`, {

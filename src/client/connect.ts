@@ -1,4 +1,5 @@
 import type { Client, ClientAuthentication } from '../oauth/configuration.js';
+import type { SigningKey } from '../oauth/signing-key.js';
 import type { Provider } from '../providers/provider.js';
 import { clientAuthentication } from './client-authentication.js';
 import { serverMetadata } from './server-metadata.js';
@@ -25,9 +26,25 @@ export async function reconnect(
 }
 
 export function clientOf(
-  { clientId, token, userinfo }: Provider,
+  { clientId, client, authorization, token, userinfo }: Provider,
   metadata: Client['metadata'],
   authentication: ClientAuthentication,
 ): Client {
-  return { metadata, clientId, authentication, tokenParameters: token?.parameters ?? {}, userinfo };
+  return {
+    metadata,
+    clientId,
+    authentication,
+    tokenParameters: token?.parameters ?? {},
+    isPushed: authorization?.pushed ?? false,
+    requestKey: requestKeyOf(authentication, client?.signedRequests),
+    userinfo,
+  };
+}
+
+/** The key that the client authenticates with signs its requests too, where the provider or the entry wants that. */
+function requestKeyOf(
+  authentication: ClientAuthentication,
+  isWanted: boolean | undefined,
+): SigningKey | undefined {
+  return isWanted && authentication.method === 'private_key_jwt' ? authentication.key : undefined;
 }

@@ -9,6 +9,7 @@ import {
 import type { Client } from '../oauth/configuration.js';
 import { defaultScope } from '../oauth/discovery.js';
 import type { RequestedClaims } from '../oauth/id-token.js';
+import { newProofKey } from '../oauth/signing-key.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
@@ -39,6 +40,10 @@ export interface InteractiveRequest {
   readonly claims?: RequestedClaims | undefined;
   readonly resource?: string | undefined;
   readonly audience?: string | undefined;
+  /** Send the authorization request ahead (RFC 9126). */
+  readonly par?: boolean | undefined;
+  /** Bind the tokens to a key that is kept with the session (RFC 9449). */
+  readonly dpop?: boolean | undefined;
   /** Further parameters of the authorization request. */
   readonly parameters: Readonly<Record<string, string>>;
   /** And of the token request. */
@@ -95,8 +100,13 @@ export async function signIn(
   const ended = new AbortController();
   try {
     const client = await connect(provider, surroundings, { isFresh: true });
+    const proofKey = provider.dpop || request.dpop ? newProofKey() : null;
     const asked = authorizationRequest(provider, client, request, listener.redirectUri);
-    const transaction = await beginAuthorization(client, asked, surroundings);
+    const transaction = await beginAuthorization(
+      { ...client, isPushed: client.isPushed || (request.par ?? false) },
+      { ...asked, proofKey: proofKey ?? undefined },
+      surroundings,
+    );
     const { origin } = transaction.authorizationUrl;
     const arriving = listener.receive(transaction.state, [origin, new URL(provider.issuer).origin]);
     announce?.(listener.offer(transaction.authorizationUrl));
@@ -112,8 +122,8 @@ export async function signIn(
     ]);
     return await answering(received, surroundings.redact, async () => {
       const tokenSet = await transaction.redeem(received.url);
-      const claims = tokenSet.claims ?? (await askWho(client, tokenSet, surroundings));
-      const session = newSession(provider, tokenSet, claims, asked.scope, surroundings.now());
+      const claims = tokenSet.claims ?? (await askWho(client, tokenSet, proofKey, surroundings));
+      const session = newSession(provider, tokenSet, claims, proofKey, asked.scope, surroundings.now());
       assertExpected(session.account, request.account);
       return {
         stored: await keep(session),

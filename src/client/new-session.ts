@@ -10,16 +10,18 @@ import type { ClientSurroundings } from './surroundings.js';
 export async function askWho(
   client: Client,
   { accessToken }: TokenSet,
+  proofKey: string | null,
   surroundings: ClientSurroundings,
 ): Promise<Claims | undefined> {
   if (client.userinfo === undefined || !hasUserinfo(client)) return undefined;
-  return fetchClaims(client, accessToken, null, surroundings);
+  return fetchClaims(client, { accessToken, proofKey }, null, surroundings);
 }
 
 export function newSession(
   provider: Provider,
   tokenSet: TokenSet,
   claims: Claims | undefined,
+  proofKey: string | null,
   asked: string | null,
   now: Date,
 ): Session {
@@ -43,6 +45,7 @@ export function newSession(
     otherAccessTokens: {},
     refreshToken,
     idToken,
+    proofKey,
   };
 }
 

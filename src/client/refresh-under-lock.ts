@@ -23,11 +23,11 @@ export async function refreshUnderLock(
   surroundings: ClientSurroundings,
 ): Promise<void> {
   const { session } = open;
-  const { refreshToken, account, idToken } = session;
+  const { refreshToken, account, idToken, proofKey } = session;
   if (refreshToken === null) throw notRefreshable(session);
   surroundings.conceal(refreshToken);
   const nonce = idToken === null ? undefined : storedClaims(idToken).nonce;
-  const grant = { refreshToken, sub: account.sub, nonce, expectsIdToken: idToken !== null };
+  const grant = { refreshToken, sub: account.sub, nonce, expectsIdToken: idToken !== null, proofKey };
   const pending = writer.beginRefresh(open, surroundings.now());
   let answer: RefreshAnswer;
   try {

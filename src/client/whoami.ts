@@ -18,7 +18,8 @@ export async function whoami(
   if (!hasUserinfo(client)) return stated;
   const { token } = await acquire();
   surroundings.conceal(token);
-  return { ...stated, ...(await fetchClaims(client, token, session.account.sub, surroundings)) };
+  const held = { accessToken: token, proofKey: session.proofKey };
+  return { ...stated, ...(await fetchClaims(client, held, session.account.sub, surroundings)) };
 }
 
 /** Its signature was verified when it came. */

@@ -86,6 +86,8 @@ export const loginOptions = {
     choices: ['query', 'form_post'],
     summary: 'how the provider answers: query (in the address) or form_post (as a form)',
   },
+  par: { summary: 'send the authorization request ahead (RFC 9126)' },
+  dpop: { summary: 'bind the tokens to a key that is kept with the session (RFC 9449)' },
   ifNeeded: { summary: 'only when there is no session that can give a token' },
   passphrase: { summary: 'with --store file: seal with a passphrase, asked for here' },
 } as const satisfies OptionTable;

@@ -88,6 +88,8 @@ export async function signInAs(
         scope: options.scope && scopeOf(options.scope),
         prompt: options.prompt,
         responseMode: options.responseMode,
+        par: options.par,
+        dpop: options.dpop,
         loginHint: options.loginHint,
         consentScope: options.consentScope && scopeOf(options.consentScope, '--consent-scope'),
         maxAgeSeconds: options.maxAge === undefined ? undefined : Math.floor(options.maxAge / 1000),

@@ -1,18 +1,18 @@
 import {
   authorizationCodeGrant,
-  buildAuthorizationUrl,
   calculatePKCECodeChallenge,
   randomNonce,
   randomPKCECodeVerifier,
   randomState,
 } from 'openid-client';
 
-import { AuthError } from '../errors.js';
+import { authorizationUrl } from './authorization-url.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
 import { assertCurrent, assertIdToken, assertRequestedClaims, type RequestedClaims } from './id-token.js';
 import { loadKeys } from './keys.js';
-import { definedOnly } from './parameters.js';
+import { definedOnly, withParameters } from './parameters.js';
+import { proofOf } from './proof.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
@@ -34,6 +34,8 @@ export interface AuthorizationRequest {
   readonly resource?: string | undefined;
   /** What some providers have in place of `resource`. */
   readonly audience?: string | undefined;
+  /** What the tokens are to be bound to (RFC 9449). */
+  readonly proofKey?: string | undefined;
   /** Further parameters of the authorization request. */
   readonly parameters: Readonly<Record<string, string>>;
   /** And of the token request. */
@@ -53,14 +55,13 @@ export interface Transaction {
   redeem(response: URL): Promise<TokenSet>;
 }
 
-const longestUrl = 16_384;
-
 export async function beginAuthorization(
   client: Client,
   request: AuthorizationRequest,
   wire: Wire,
 ): Promise<Transaction> {
-  const configuration = buildConfiguration(client, wire);
+  const configuration = await buildConfiguration(client, wire);
+  const proof = await proofOf(request.proofKey, configuration);
   const state = randomState();
   const pkceCodeVerifier = randomPKCECodeVerifier();
   wire.conceal(pkceCodeVerifier);
@@ -97,7 +98,7 @@ export async function beginAuthorization(
     }),
   };
   return {
-    authorizationUrl: buildUrl(),
+    authorizationUrl: await requesting(() => authorizationUrl(configuration, client, ours, proof)),
     state,
     responseOf(code) {
       const { issuer, authorization_response_iss_parameter_supported: isAnnounced } = client.metadata;
@@ -115,8 +116,8 @@ export async function beginAuthorization(
           ...(nonce !== undefined && { expectedNonce: nonce }),
           ...(request.maxAgeSeconds !== undefined && { maxAge: request.maxAgeSeconds }),
         };
-        const answer = await authorizationCodeGrant(configuration, response, checks, tokenParameters);
-        const tokenSet = readTokenSet(answer, wire.now());
+        const answer = await authorizationCodeGrant(configuration, response, checks, tokenParameters, proof);
+        const tokenSet = readTokenSet(answer, wire.now(), request.proofKey !== undefined);
         assertIdToken(tokenSet, client.clientId);
         assertCurrent(tokenSet, wire.now(), request.maxAgeSeconds);
         assertRequestedClaims(tokenSet, request.claims);
@@ -126,27 +127,20 @@ export async function beginAuthorization(
       }
     },
   };
+}
 
-  /** The endpoint may have a query of its own (RFC 6749 3.1); none of our parameters may come from there. */
-  function buildUrl(): URL {
-    const complete = { ...ours, client_id: client.clientId, response_type: 'code' };
-    const url = withParameters(buildAuthorizationUrl(configuration, ours), complete);
-    if (url.href.length > longestUrl) {
-      throw new AuthError('protocol', `the authorization request is longer than ${longestUrl} characters`);
-    }
-    return url;
+/** A request that is pushed may be refused before any browser is involved. */
+async function requesting(build: () => Promise<URL>): Promise<URL> {
+  try {
+    return await build();
+  } catch (error) {
+    throw toAuthError(error, 'the sign-in');
   }
 }
 
 function joinScopes(...scopes: readonly (string | null | undefined)[]): string | undefined {
   const names = scopes.flatMap((scope) => scope?.split(' ') ?? []);
   return [...new Set(names)].join(' ') || undefined;
-}
-
-function withParameters(address: string | URL, parameters: Readonly<Record<string, string>>): URL {
-  const url = new URL(address);
-  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
-  return url;
 }
 
 function conceal(response: URL, wire: Wire): void {

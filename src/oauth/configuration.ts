@@ -7,11 +7,13 @@ import {
   customFetch,
   enableNonRepudiationChecks,
   None,
+  PrivateKeyJwt,
   type ClientAuth,
   type ServerMetadata,
 } from 'openid-client';
 
 import { fetchKeys } from './keys.js';
+import { acceptableTo, importSigningKey, type SigningKey } from './signing-key.js';
 import { assertLifetime } from './token-set.js';
 import type { UserinfoRule } from './userinfo.js';
 import { providerFetch, type Wire } from './wire.js';
@@ -23,6 +25,10 @@ export interface Client {
   readonly authentication: ClientAuthentication;
   /** Further parameters of every request to the token endpoint. */
   readonly tokenParameters: Readonly<Record<string, string>>;
+  /** Signs the authorization request (RFC 9101). */
+  readonly requestKey?: SigningKey | undefined;
+  /** The authorization request is sent ahead (RFC 9126), also where nobody demands it. */
+  readonly isPushed: boolean;
   /** Absent: as OpenID Connect has it. */
   readonly userinfo?: UserinfoRule | undefined;
 }
@@ -36,18 +42,21 @@ export type ClientAuthentication =
       readonly secret: string;
       /** False: Basic authentication with the ID and the secret as they are. */
       readonly formEncoding?: false | undefined;
-    };
+    }
+  /** OpenID Connect Core 9, RFC 7523. */
+  | { readonly method: 'private_key_jwt'; readonly key: SigningKey };
 
 /** Whether an ID token is valid by the clock of this machine is for those to say who use it, in words that name the clock. */
 const anyClock = 10 * 365 * 24 * 3600;
 
 /** Signatures of ID tokens are always verified, and our own fetch decides which plain http is harmless. */
-export function buildConfiguration(
+export async function buildConfiguration(
   { metadata, clientId, authentication }: Client,
   wire: Wire,
-): Configuration {
+): Promise<Configuration> {
   const clientMetadata = { [clockTolerance]: anyClock };
-  const configuration = new Configuration(metadata, clientId, clientMetadata, authenticator(authentication));
+  const authenticate = await authenticator(authentication, metadata);
+  const configuration = new Configuration(metadata, clientId, clientMetadata, authenticate);
   const request = providerFetch(wire);
   configuration[customFetch] = async (url, options) => {
     if (isSameAddress(url, metadata.jwks_uri)) return Response.json(await fetchKeys(url, wire));
@@ -60,7 +69,10 @@ export function buildConfiguration(
   return configuration;
 }
 
-function authenticator(authentication: ClientAuthentication): ClientAuth {
+async function authenticator(
+  authentication: ClientAuthentication,
+  metadata: ServerMetadata,
+): Promise<ClientAuth> {
   switch (authentication.method) {
     case 'none':
       return None();
@@ -70,6 +82,12 @@ function authenticator(authentication: ClientAuthentication): ClientAuth {
         : ClientSecretBasic(authentication.secret);
     case 'client_secret_post':
       return ClientSecretPost(authentication.secret);
+    case 'private_key_jwt': {
+      const supported = metadata.token_endpoint_auth_signing_alg_values_supported;
+      const signingKey = acceptableTo(supported, authentication.key);
+      const key = await importSigningKey(signingKey);
+      return PrivateKeyJwt(signingKey.keyId === undefined ? key : { key, kid: signingKey.keyId });
+    }
   }
 }
 

@@ -4,3 +4,10 @@ export function definedOnly(parameters: Record<string, string | undefined>): Rec
     Object.entries(parameters).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
 }
+
+/** Each of them once, whatever the address had before. */
+export function withParameters(address: string | URL, parameters: Readonly<Record<string, string>>): URL {
+  const url = new URL(address);
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  return url;
+}

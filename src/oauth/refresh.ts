@@ -5,6 +5,7 @@ import { isInvalidGrant, toAuthError } from './failure.js';
 import { assertIdToken, assertSameSignIn } from './id-token.js';
 import { loadKeys } from './keys.js';
 import { definedOnly } from './parameters.js';
+import { proofOf } from './proof.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
@@ -19,6 +20,8 @@ interface RefreshGrant {
   /** Of the ID token that the session has. */
   readonly nonce: unknown;
   readonly expectsIdToken: boolean;
+  /** What the session is bound to (RFC 9449). */
+  readonly proofKey: string | null;
 }
 
 /** RFC 6749 6, RFC 8707 2.2: a narrower scope, another resource. */
@@ -30,16 +33,17 @@ interface RefreshParameters {
 
 export async function refresh(
   client: Client,
-  { refreshToken, sub, nonce, expectsIdToken }: RefreshGrant,
+  { refreshToken, sub, nonce, expectsIdToken, proofKey }: RefreshGrant,
   { scope, resource, audience }: RefreshParameters,
   wire: Wire,
 ): Promise<RefreshAnswer> {
   try {
-    const configuration = buildConfiguration(client, wire);
+    const configuration = await buildConfiguration(client, wire);
+    const proof = await proofOf(proofKey, configuration);
     const parameters = { ...client.tokenParameters, ...definedOnly({ scope, resource, audience }) };
     if (expectsIdToken) await loadKeys(configuration, wire);
-    const answer = await refreshTokenGrant(configuration, refreshToken, parameters);
-    const tokenSet = readTokenSet(answer, wire.now());
+    const answer = await refreshTokenGrant(configuration, refreshToken, parameters, proof);
+    const tokenSet = readTokenSet(answer, wire.now(), proofKey !== null);
     assertIdToken(tokenSet, client.clientId);
     assertSameSignIn(tokenSet.claims, sub, nonce);
     return { kind: 'refreshed', tokenSet };

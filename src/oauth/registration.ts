@@ -1,4 +1,10 @@
-import { allowInsecureRequests, customFetch, dynamicClientRegistration, None, type ServerMetadata } from 'openid-client';
+import {
+  allowInsecureRequests,
+  customFetch,
+  dynamicClientRegistration,
+  None,
+  type ServerMetadata,
+} from 'openid-client';
 
 import { AuthError } from '../errors.js';
 import { toAuthError } from './failure.js';
@@ -40,7 +46,8 @@ export async function registerClient(
     const configuration = await dynamicClientRegistration(new URL(metadata.issuer), description, None(), {
       execute: [allowInsecureRequests],
       // It would discover what has been discovered, and verified, before.
-      [customFetch]: async (url, options) => (options.method === 'GET' ? Response.json(metadata) : send(url, options)),
+      [customFetch]: async (url, options) =>
+        options.method === 'GET' ? Response.json(metadata) : send(url, options),
     });
     const { client_id: clientId, client_secret: clientSecret } = configuration.clientMetadata();
     if (clientSecret !== undefined) wire.conceal(clientSecret);

@@ -18,7 +18,7 @@ export async function revoke(
   wire: Wire,
 ): Promise<'revoked' | 'unsupported'> {
   try {
-    await tokenRevocation(buildConfiguration(client, wire), token, { token_type_hint: kind });
+    await tokenRevocation(await buildConfiguration(client, wire), token, { token_type_hint: kind });
     return 'revoked';
   } catch (error) {
     if (error instanceof ResponseBodyError && error.error === 'unsupported_token_type') return 'unsupported';

@@ -28,11 +28,13 @@ const longestRefreshLifetime = 100 * oneYear;
 export function readTokenSet(
   response: TokenEndpointResponse & { claims(): IDToken | undefined },
   now: Date,
+  isBound: boolean,
 ): TokenSet {
-  if (response.token_type !== 'bearer') {
+  const wanted = isBound ? 'dpop' : 'bearer';
+  if (response.token_type !== wanted) {
     throw new AuthError(
       'protocol',
-      `the provider issued a token of another type than bearer: ${response.token_type}`,
+      `the provider issued a token of another type than ${wanted}: ${response.token_type}`,
     );
   }
   assertPrintable(response.access_token, 'access_token');
@@ -41,7 +43,7 @@ export function readTokenSet(
   const lifetime = Math.min(response.expires_in ?? oneHour, oneYear);
   return {
     accessToken: response.access_token,
-    tokenType: 'Bearer',
+    tokenType: isBound ? 'DPoP' : 'Bearer',
     expiresAt: new Date(now.getTime() + lifetime * 1000).toISOString(),
     refreshToken: response.refresh_token ?? null,
     refreshExpiresAt: refreshExpiry(response, now),

@@ -3,6 +3,7 @@ import { fetchProtectedResource, fetchUserInfo, skipSubjectCheck } from 'openid-
 import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
+import { proofOf } from './proof.js';
 import type { Wire } from './wire.js';
 
 /** Where a provider that is no OpenID provider says who signed in; paths are names joined by dots, numbers for places in lists. */
@@ -28,14 +29,15 @@ export function hasUserinfo({ metadata }: Client): boolean {
  */
 export async function fetchClaims(
   client: Client,
-  accessToken: string,
+  { accessToken, proofKey }: { readonly accessToken: string; readonly proofKey: string | null },
   sub: string | null,
   wire: Wire,
 ): Promise<Claims> {
-  const configuration = buildConfiguration(client, wire);
+  const configuration = await buildConfiguration(client, wire);
+  const proof = await proofOf(proofKey, configuration);
   try {
     if (client.userinfo === undefined) {
-      return await fetchUserInfo(configuration, accessToken, sub ?? skipSubjectCheck);
+      return await fetchUserInfo(configuration, accessToken, sub ?? skipSubjectCheck, proof);
     }
     const { method = 'GET' } = client.userinfo;
     const endpoint = new URL(client.metadata.userinfo_endpoint ?? '');
@@ -47,6 +49,7 @@ export async function fetchClaims(
       method,
       null,
       headers,
+      proof,
     );
     const answer: unknown = response.ok ? await response.json() : undefined;
     return mapClaims(answer, client.userinfo, sub);

@@ -53,8 +53,8 @@ const client = v.strictObject(
   {
     authentication: v.optional(
       v.picklist(
-        ['client_secret_basic', 'client_secret_post'],
-        '"client_secret_basic" or "client_secret_post"',
+        ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+        '"client_secret_basic", "client_secret_post" or "private_key_jwt"',
       ),
     ),
     /** `empty`: there is none, and the provider wants one all the same, of no characters. */
@@ -64,6 +64,10 @@ const client = v.strictObject(
         'one of {"env": NAME}, {"file": PATH} and {"command": COMMAND}, or "empty"',
       ),
     ),
+    /** What private_key_jwt signs with: a private key in PEM or JWK form. */
+    key: v.optional(v.strictObject({ file: text('the path of a file') }, '{"file": PATH}')),
+    /** The key signs the authorization request too (RFC 9101). */
+    signedRequests: v.optional(v.literal(true, 'true, or absent')),
     /** False where Basic authentication takes the ID and the secret as they are, against RFC 6749 2.3.1. */
     formEncoding: v.optional(v.literal(false, 'false, or absent')),
   },

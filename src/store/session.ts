@@ -41,6 +41,8 @@ export interface Session extends SessionSummary {
   readonly otherAccessTokens: Readonly<Record<string, AccessToken>>;
   readonly refreshToken: string | null;
   readonly idToken: string | null;
+  /** What the tokens are bound to (RFC 9449): a private key, PEM. */
+  readonly proofKey: string | null;
 }
 
 /** What a session belongs to. A name alone is not enough: its configuration may be changed by others. */
