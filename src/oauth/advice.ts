@@ -65,7 +65,8 @@ const byCode: Readonly<Record<string, Advice>> = {
   invalid_redirect_uri: registerRedirect,
   invalid_target:
     'check --resource and --audience: the provider does not know that API, or the client may not use it',
-  invalid_dpop_proof: 'set the clock of this machine, then sign in again: authcli login',
+  invalid_dpop_proof:
+    'this provider wants proofs of possession: authcli login --dpop (if you did that, set the clock of this machine)',
   login_required: signInVisibly,
   interaction_required: signInVisibly,
   account_selection_required: signInVisibly,

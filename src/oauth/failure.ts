@@ -60,6 +60,10 @@ function refusal(action: Action, code: string, description: string | undefined, 
 
 /** A Map, because the provider chooses the key: an object knows `constructor` too. */
 const hints: ReadonlyMap<string, string> = new Map([
+  [
+    'invalid_dpop_proof',
+    'this provider wants proofs of possession: authcli login --dpop (if you did that, set the clock of this machine)',
+  ],
   ['invalid_client', 'check the client ID of this provider: authcli provider show'],
   ['invalid_grant', 'start again: authcli login'],
   ['invalid_scope', 'ask for less: authcli login --scope …'],

@@ -20,6 +20,12 @@ export interface ProviderOptions {
   /** When a code is exchanged for a refresh token too. */
   readonly issueRefreshToken?: 'offline_access' | 'always' | 'never';
   readonly idTokenSigningAlg?: SigningAlg;
+  /** RFC 9126. */
+  readonly pushedRequests?: 'taken' | 'required';
+  /** RFC 9449, with nonces. */
+  readonly proofs?: 'taken';
+  /** RFC 9101. */
+  readonly signedRequests?: 'taken' | 'required';
 }
 
 export type SigningAlg = 'RS256' | 'PS256' | 'ES256' | 'Ed25519';
@@ -107,6 +113,19 @@ export function providerConfiguration(
     },
     features: {
       devInteractions: { enabled: false },
+      pushedAuthorizationRequests: {
+        enabled: options.pushedRequests !== undefined,
+        requirePushedAuthorizationRequests: options.pushedRequests === 'required',
+      },
+      dPoP: {
+        enabled: options.proofs !== undefined,
+        nonceSecret: randomBytes(32),
+        requireNonce: () => true,
+      },
+      requestObjects: {
+        enabled: options.signedRequests !== undefined,
+        requireSignedRequestObject: options.signedRequests === 'required',
+      },
       revocation: {
         enabled: true,
         allowedPolicy: (_context, client, token) => token.clientId === client.clientId,

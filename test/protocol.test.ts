@@ -1,0 +1,268 @@
+import { createPublicKey, generateKeyPairSync, type JsonWebKey } from 'node:crypto';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { login, startAcme, type Newcomer } from './support/newcomer.js';
+import type { ProviderOptions } from './support/provider-configuration.js';
+import { newMachine, type Outcome } from './support/run.js';
+
+const redirectUris = ['http://127.0.0.1/callback'];
+const grants = ['authorization_code', 'refresh_token'];
+const scope = 'openid profile email offline_access';
+const good: Outcome = { exitCode: 0, stdout: expect.any(String), stderr: expect.any(String) };
+
+/** Somebody whose entry has more to say than issuer and client. */
+async function knowing(entry: object, options: ProviderOptions = {}): Promise<Newcomer> {
+  const acme = await startAcme(options);
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  machine.configure({ providers: { acme: { issuer: acme.issuer, clientId: 'cli', scope, ...entry } } });
+  return { acme, machine };
+}
+
+/** Login, token, forced refresh, whoami, logout: each with the built program. */
+async function liveThrough({ machine }: Newcomer, ...loginOptions: string[]): Promise<void> {
+  expect(await login(machine, ...loginOptions)).toEqual(good);
+  const first = await machine.spawn(['token']);
+  expect(first).toMatchObject({ exitCode: 0, stderr: '' });
+  const refreshed = await machine.spawn(['token', '--force-refresh']);
+  expect(refreshed).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(refreshed.stdout).not.toBe(first.stdout);
+  expect(await machine.spawn(['whoami', '--json'])).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('"sub":"jane-4711"'),
+    stderr: '',
+  });
+  expect(await machine.spawn(['logout'])).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr:
+      '✓ Signed out of acme as jane@acme.test: refresh token and access token revoked, session forgotten.\n',
+  });
+}
+
+/** Made as text: see `jwkOf` in the provider's configuration. */
+function newKey(kind: 'rsa' | 'ec' | 'ed25519'): string {
+  const privateKeyEncoding = { type: 'pkcs8', format: 'pem' } as const;
+  const publicKeyEncoding = { type: 'spki', format: 'pem' } as const;
+  switch (kind) {
+    case 'rsa':
+      return generateKeyPairSync('rsa', { modulusLength: 2048, privateKeyEncoding, publicKeyEncoding })
+        .privateKey;
+    case 'ec':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding, publicKeyEncoding })
+        .privateKey;
+    case 'ed25519':
+      return generateKeyPairSync('ed25519', { privateKeyEncoding, publicKeyEncoding }).privateKey;
+  }
+}
+
+function publicHalf(pem: string): JsonWebKey {
+  return createPublicKey(pem).export({ format: 'jwk' });
+}
+
+async function keyholder(
+  pem: string,
+  entry: object = {},
+  options: ProviderOptions = {},
+  client: object = {},
+): Promise<Newcomer> {
+  const registered = {
+    client_id: 'gateway',
+    application_type: 'native' as const,
+    token_endpoint_auth_method: 'private_key_jwt' as const,
+    grant_types: grants,
+    redirect_uris: redirectUris,
+    jwks: { keys: [{ ...publicHalf(pem), kty: String(publicHalf(pem).kty), use: 'sig' }] },
+    ...client,
+  };
+  const known = await knowing({}, { ...options, clients: [registered] });
+  const file = join(known.machine.folder, 'client.pem');
+  writeFileSync(file, pem, { mode: 0o600 });
+  const acme = { issuer: known.acme.issuer, clientId: 'gateway', scope, client: { key: { file } }, ...entry };
+  known.machine.configure({ providers: { acme } });
+  return known;
+}
+
+describe('private_key_jwt: the client proves itself with a key', () => {
+  test.each(['rsa', 'ec', 'ed25519'] as const)('%s', async (kind) => {
+    const known = await keyholder(newKey(kind));
+    await liveThrough(known);
+    for (const { parameters } of known.acme.requestsTo('/token')) {
+      expect(parameters['client_assertion_type']).toBe(
+        'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      );
+      expect(parameters['client_secret']).toBeUndefined();
+    }
+  });
+
+  test.each([
+    [
+      'a public key',
+      (pem: string) => createPublicKey(pem).export({ type: 'spki', format: 'pem' }).toString(),
+    ],
+    ['no key', () => 'hello'],
+    ['a small RSA key', () => smallKey()],
+  ])('%s in its file is exit 2, before a browser opens', async (_title, damage) => {
+    const pem = newKey('rsa');
+    const { acme, machine } = await keyholder(pem);
+    writeFileSync(join(machine.folder, 'client.pem'), damage(pem));
+    const outcome = await login(machine);
+    expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(
+      /^error: the client's key in \S+client\.pem cannot be used: .+\nhint: use an RSA key .+\n$/,
+    );
+    expect(acme.requestsTo('/auth')).toEqual([]);
+  });
+});
+
+function smallKey(): string {
+  return generateKeyPairSync('rsa', {
+    modulusLength: 1024,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  }).privateKey;
+}
+
+describe('pushed authorization requests (RFC 9126)', () => {
+  test('are sent where the provider demands them: the URL holds nothing of the request', async () => {
+    const known = await knowing({}, { pushedRequests: 'required' });
+    await liveThrough(known);
+    const [request] = known.acme.requestsTo('/auth');
+    expect(request?.parameters).toEqual({
+      client_id: 'cli',
+      request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:/),
+    });
+    expect(known.acme.requestsTo('/request')[0]?.parameters).toMatchObject({
+      client_id: 'cli',
+      scope,
+      prompt: 'consent',
+    });
+  });
+
+  test.each<[string, object, string[]]>([
+    ['where the entry wants them', { authorization: { pushed: true } }, []],
+    ['where the person wants them', {}, ['--par']],
+  ])('%s', async (_title, entry, options) => {
+    const known = await knowing(entry, { pushedRequests: 'taken' });
+    expect(await login(known.machine, ...options)).toEqual(good);
+    expect(known.acme.requestsTo('/request')).toHaveLength(1);
+  });
+
+  test('that are refused end the login before a browser opens', async () => {
+    const { acme, machine } = await knowing({}, { pushedRequests: 'required' });
+    const refusal = { error: 'invalid_request', error_description: 'no' };
+    acme.answerNext('/request', {
+      status: 400,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(refusal),
+    });
+    expect(await login(machine)).toMatchObject({
+      exitCode: 5,
+      stdout: '',
+      stderr: expect.stringMatching(/^error: the provider refused the sign-in: invalid_request \(no\)\n/),
+    });
+    expect(acme.requestsTo('/auth')).toEqual([]);
+  });
+
+  test('a provider without them, and --par: exit 2', async () => {
+    const { acme, machine } = await knowing({});
+    expect(await login(machine, '--par')).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr:
+        `error: ${acme.issuer} announces no endpoint for pushed authorization requests\n` +
+        'hint: leave out --par, and "pushed" in the configuration of this provider\n',
+    });
+  });
+});
+
+describe('DPoP (RFC 9449), with nonces', () => {
+  test.each<[string, object, string[]]>([
+    ['where the entry wants it', { dpop: true }, []],
+    ['where the person wants it', {}, ['--dpop']],
+  ])('%s', async (_title, entry, options) => {
+    const known = await knowing(entry, { proofs: 'taken' });
+    await liveThrough(known, ...options);
+    const proofs = known.acme.requestsTo('/token').map(({ headers }) => decode(headers['dpop']));
+    // Each first without a nonce, which the provider then asks for.
+    expect(proofs.map(({ payload }) => payload['nonce'] !== undefined)).toEqual([false, true, false, true]);
+    expect(new Set(proofs.map(({ payload }) => payload['jti'])).size).toBe(4);
+    expect(new Set(proofs.map(({ header }) => JSON.stringify(header['jwk']))).size).toBe(1);
+    expect(JSON.stringify(proofs)).not.toContain('"d":');
+    expect(known.acme.requestsTo('/me')[0]?.headers.authorization).toMatch(/^DPoP /);
+  });
+
+  test('the token is told as one, and the key lies nowhere but in the sealed session', async () => {
+    const { machine } = await knowing({ dpop: true }, { proofs: 'taken' });
+    expect(await login(machine)).toEqual(good);
+    const header = await machine.spawn(['token', '--output', 'header']);
+    expect(header).toEqual({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^Authorization: DPoP \S+\n$/),
+      stderr: '',
+    });
+    const sessions = join(machine.folder, 'state', 'sessions');
+    for (const name of readdirSync(sessions)) {
+      expect(readFileSync(join(sessions, name), 'utf8')).not.toContain('PRIVATE KEY');
+    }
+  });
+
+  test('a bearer token in place of a bound one is refused', async () => {
+    const { acme, machine } = await knowing({ dpop: true });
+    const outcome = await login(machine);
+    expect(outcome).toMatchObject({ exitCode: 5, stdout: '' });
+    expect(outcome.stderr).toContain(
+      'error: the provider issued a token of another type than dpop: bearer\n',
+    );
+    expect(acme.requestsTo('/token')).toHaveLength(1);
+  });
+
+  test('a provider that wants proofs, and no --dpop: exit 5 and what to do', async () => {
+    const { acme, machine } = await knowing({});
+    acme.answerNext('/token', {
+      status: 400,
+      headers: { 'content-type': 'application/json' },
+      body: '{"error":"invalid_dpop_proof"}',
+    });
+    const outcome = await login(machine);
+    expect(outcome).toMatchObject({ exitCode: 5, stdout: '' });
+    expect(outcome.stderr).toMatch(/hint: .*--dpop/);
+  });
+});
+
+test('signed request objects (RFC 9101)', async () => {
+  const known = await keyholder(
+    newKey('ec'),
+    {},
+    { signedRequests: 'required' },
+    { request_object_signing_alg: 'ES256' },
+  );
+  known.machine.configure({
+    providers: {
+      acme: {
+        issuer: known.acme.issuer,
+        clientId: 'gateway',
+        scope,
+        client: { key: { file: join(known.machine.folder, 'client.pem') }, signedRequests: true },
+      },
+    },
+  });
+  await liveThrough(known);
+  const [request] = known.acme.requestsTo('/auth');
+  expect(Object.keys(request?.parameters ?? {}).toSorted()).toEqual(['client_id', 'request']);
+  expect(decode(request?.parameters['request']).payload).toMatchObject({ scope, response_type: 'code' });
+});
+
+interface Decoded {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+function decode(token: string | string[] | undefined): Decoded {
+  const [header = '', payload = ''] = String(token).split('.');
+  const read = (part: string): Record<string, unknown> =>
+    JSON.parse(Buffer.from(part, 'base64url').toString());
+  return { header: read(header), payload: read(payload) };
+}
