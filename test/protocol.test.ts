@@ -255,14 +255,17 @@ test('signed request objects (RFC 9101)', async () => {
   expect(decode(request?.parameters['request']).payload).toMatchObject({ scope, response_type: 'code' });
 });
 
-interface Decoded {
-  readonly header: Readonly<Record<string, unknown>>;
-  readonly payload: Readonly<Record<string, unknown>>;
+type Members = Readonly<Record<string, unknown>>;
+
+function decode(token: string | string[] | undefined): {
+  readonly header: Members;
+  readonly payload: Members;
+} {
+  const [header, payload] = String(token).split('.');
+  return { header: decodePart(header), payload: decodePart(payload) };
 }
 
-function decode(token: string | string[] | undefined): Decoded {
-  const [header = '', payload = ''] = String(token).split('.');
-  const read = (part: string): Record<string, unknown> =>
-    JSON.parse(Buffer.from(part, 'base64url').toString());
-  return { header: read(header), payload: read(payload) };
+function decodePart(part = ''): Members {
+  const members: Members = JSON.parse(Buffer.from(part, 'base64url').toString());
+  return members;
 }
