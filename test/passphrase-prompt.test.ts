@@ -67,6 +67,18 @@ describe.skipIf(!requirement('script', scriptInstalled))(
       },
     );
 
+    test('typed differently the second time seals nothing', async () => {
+      const terminal = atTerminal(['login', '--passphrase', '--browser', 'none'], await newPerson());
+      await terminal.shows(newPassphrase);
+      terminal.type(`${passphrase}\r`);
+      await terminal.shows(again);
+      terminal.type('something else\r');
+      expect(await terminal.screen).toBe(
+        `${newPassphrase}\n${again}\nerror: the two passphrases differ\n` +
+          'hint: run the same command again\nexit code 2\necho\n',
+      );
+    });
+
     test.each([
       ['a new one', newPerson, newPassphrase],
       ['that of earlier sessions', knownPerson, known],

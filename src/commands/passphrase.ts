@@ -34,7 +34,7 @@ export function passphraseSource(
           hint: 'leave out --passphrase to use a key file',
         });
       if (first !== (await ask('The same again: ', signal)))
-        throw new AuthError('usage', 'the two passphrases differ', { hint: 'authcli login' });
+        throw new AuthError('usage', 'the two passphrases differ', { hint: 'run the same command again' });
       return first;
     },
   };
