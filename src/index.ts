@@ -38,6 +38,7 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     openBrowser: world.openBrowser,
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
+    env: world.env,
     signal: options.signal ?? new AbortController().signal,
     waiting: () => {},
     trace: () => {},

@@ -41,7 +41,7 @@ export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) =>
  */
 export async function serveRefresh(
   request: RefreshRequest,
-  world: Pick<ClientSurroundings, 'ownership' | 'now'>,
+  world: Pick<ClientSurroundings, 'ownership' | 'now' | 'env'>,
 ): Promise<RefreshReply> {
   const traces: string[] = [];
   try {

@@ -90,6 +90,7 @@ export function clientSurroundings(
     openBrowser: world.openBrowser,
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
+    env: world.env,
     waiting: (what) => terminal.isInteractive && terminal.notice(what),
     trace: terminal.trace,
     conceal: terminal.conceal,

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { IncomingMessage, createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { listen } from './listen.js';
@@ -23,6 +24,8 @@ export interface ProviderRequest {
   /** Of the query and of the form together. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly headers: IncomingHttpHeaders;
+  /** Where its connection came from. */
+  readonly remotePort: number | undefined;
 }
 
 /** What one request gets in place of the provider's own answer. */
@@ -63,8 +66,9 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     return storage;
   };
 
-  const server = createServer();
-  const issuer = `http://127.0.0.1:${await listen(server, '127.0.0.1', options.port)}`;
+  const { host = '127.0.0.1', address = '127.0.0.1', port = 0, certificate } = options;
+  const server = certificate ? createTlsServer(certificate) : createServer();
+  const issuer = `${certificate ? 'https' : 'http'}://${host}:${await listen(server, address, port)}`;
   const provider = new OidcProvider(issuer, providerConfiguration(options, accounts, policy, adapter));
   const protocol = provider.callback();
 
@@ -117,7 +121,8 @@ async function received(incoming: IncomingMessage): Promise<[IncomingMessage, Pr
   const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
   const form = new URLSearchParams(isForm ? body.toString() : '');
   const parameters = Object.fromEntries([...searchParams, ...form]);
-  return [request, { method, path: pathname, url, parameters, headers }];
+  const { remotePort } = incoming.socket;
+  return [request, { method, path: pathname, url, parameters, headers, remotePort }];
 }
 
 /** Whether `answer` leaves nothing for the provider to do. */
