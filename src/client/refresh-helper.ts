@@ -1,4 +1,5 @@
 import { AuthError, type ErrorCode } from '../errors.js';
+import { Redactor } from '../redactor.js';
 import { abortAfter } from '../running-time.js';
 import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
@@ -44,17 +45,21 @@ export async function serveRefresh(
   world: Pick<ClientSurroundings, 'ownership' | 'now' | 'env'>,
 ): Promise<RefreshReply> {
   const traces: string[] = [];
+  const { conceal, redact } = new Redactor();
   try {
     await refreshOnce(request, {
       ...unavailable,
       ...world,
       folder: request.folder,
-      trace: (line) => traces.push(line),
+      trace: (line) => traces.push(redact(line)),
+      conceal,
+      redact,
     });
     return { kind: 'done', traces };
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
-    return { kind: 'failed', code: error.code, message: error.message, hint: error.hint ?? null, traces };
+    const { code, message, hint } = error;
+    return { kind: 'failed', code, message: redact(message), hint: hint ? redact(hint) : null, traces };
   }
 }
 
@@ -92,15 +97,7 @@ function noAnswer(): AuthError {
 /** The helper has no keychain, no browser, nobody to ask and nobody who interrupts it. */
 const unavailable: Pick<
   ClientSurroundings,
-  | 'signal'
-  | 'keychain'
-  | 'waiting'
-  | 'patience'
-  | 'passphrase'
-  | 'openBrowser'
-  | 'askRefreshHelper'
-  | 'conceal'
-  | 'redact'
+  'signal' | 'keychain' | 'waiting' | 'patience' | 'passphrase' | 'openBrowser' | 'askRefreshHelper'
 > = {
   signal: new AbortController().signal,
   keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
@@ -108,7 +105,5 @@ const unavailable: Pick<
   passphrase: { isRequested: false, open: async () => undefined, choose: async () => undefined },
   openBrowser: async () => ({ kind: 'not_launched', reason: 'the refresh helper opens no browser' }),
   askRefreshHelper: () => Promise.reject(new Error('the refresh helper needs no helper')),
-  conceal: () => {},
-  redact: (text) => text,
   waiting: () => {},
 };
