@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/hostile/**/*.test.ts'],
     reporters: ['default', './test/support/case-summary.ts', './test/support/closing-line.ts'],
+    globalSetup: './test/support/leak-check.ts',
     pool: 'forks',
     // Some of them measure, to the tenth of a second.
     fileParallelism: false,

@@ -3,6 +3,7 @@ import { IncomingMessage, createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
+import { noteCanaries } from './canaries.js';
 import { listen } from './listen.js';
 import { firstAccounts, providerConfiguration } from './provider-configuration.js';
 import type { Account, ProviderOptions } from './provider-configuration.js';
@@ -70,6 +71,8 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
   const server = certificate ? createTlsServer(certificate) : createServer();
   const issuer = `${certificate ? 'https' : 'http'}://${host}:${await listen(server, address, port)}`;
   const provider = new OidcProvider(issuer, providerConfiguration(options, accounts, policy, adapter));
+  provider.on('authorization.success', (_context, response) => noteCanaries(response));
+  provider.on('grant.success', ({ body }) => noteCanaries(body));
   const protocol = provider.callback();
 
   const requests: ProviderRequest[] = [];
@@ -78,6 +81,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     const handle = async () => {
       const [request, record] = await received(incoming);
       requests.push(record);
+      noteCanaries(record.parameters);
       const answer = answers.get(record.path)?.shift();
       if (await takesOver(answer, record, response)) return;
       const { path, parameters } = record;
@@ -147,8 +151,17 @@ async function takesOver(
         await answer(request, response);
         return response.headersSent;
       }
+      noteCanaries(parsed(answer.body));
       response.writeHead(answer.status, answer.headers).end(answer.body);
       return true;
+  }
+}
+
+function parsed(body = ''): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
   }
 }
 
