@@ -49,7 +49,7 @@ async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal):
     throw proxyTrouble(`the proxy ${address.host} does not connect to ${authority} (${status})`, variable);
   }
   throw new AuthError('network', `the proxy ${address.host} wants another user name and password (407)`, {
-    hint: `${variable}=http://USER:PASSWORD@${address.host}`,
+    hint: `${variable}=USER:PASSWORD@${address.host}`,
   });
 }
 

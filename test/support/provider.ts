@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { IncomingMessage, createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { noteCanaries } from './canaries.js';
 import { listen } from './listen.js';
@@ -51,6 +51,8 @@ export interface Provider {
   answerNext(path: string, answer: Answer): void;
   /** Ends every session on the provider's side; the tokens that it gave are worth nothing then. */
   endSessions(): void;
+  /** Nothing reaches it until the function that this gives is called. */
+  unplug(): Promise<() => Promise<void>>;
   stop(): Promise<void>;
 }
 
@@ -69,7 +71,8 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
 
   const { host = '127.0.0.1', address = '127.0.0.1', port = 0, certificate } = options;
   const server = certificate ? createTlsServer(certificate) : createServer();
-  const issuer = `${certificate ? 'https' : 'http'}://${host}:${await listen(server, address, port)}`;
+  const bound = await listen(server, address, port);
+  const issuer = `${certificate ? 'https' : 'http'}://${host}:${bound}`;
   const provider = new OidcProvider(issuer, providerConfiguration(options, accounts, policy, adapter));
   provider.on('authorization.success', (_context, response) => noteCanaries(response));
   provider.on('grant.success', ({ body }) => noteCanaries(body));
@@ -99,13 +102,19 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     requestsTo: (path) => requests.filter((request) => request.path === path),
     answerNext: (path, answer) => answers.set(path, [...(answers.get(path) ?? []), answer]),
     endSessions: () => storages.forEach((storage) => storage.clear()),
-    stop: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
+    unplug: async () => {
+      await close(server);
+      return async () => void (await listen(server, address, bound));
     },
+    stop: () => close(server),
   };
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
 }
 
 /** The whole request is read first, so that the record is complete and the provider can still read it. */
