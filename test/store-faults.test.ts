@@ -236,17 +236,6 @@ describe('a passphrase', () => {
     expect(readFileSync(file)).toEqual(sealed);
     expect(existsSync(join(machine.folder, 'state', 'store.key'))).toBe(false);
   });
-
-  test('is not inherited by the browser', async () => {
-    const { machine } = await signIn(passphrase);
-    const seen = join(machine.folder, 'seen');
-    const browser = join(machine.folder, 'browser');
-    writeFileSync(browser, `#!/bin/sh\nenv > ${seen}.part\nmv ${seen}.part ${seen}\nexec ${agent} "$@"\n`, {
-      mode: 0o755,
-    });
-    expect(await login(machine, '--browser', browser)).toMatchObject({ exitCode: 0 });
-    expect(readFileSync(seen, 'utf8')).not.toContain('correct horse');
-  });
 });
 
 describe('a disk that takes nothing: the refresh is not even asked for, and works when there is room again', () => {

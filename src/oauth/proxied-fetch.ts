@@ -24,10 +24,10 @@ export async function proxiedFetch(
   const url = new URL(address);
   const options = await tlsOptions(url, proxy, signal);
   const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
-    httpsRequest(url, { method, headers, signal, createConnection: () => connect(options) })
-      .once('response', resolve)
-      .on('error', reject)
-      .end(body?.toString());
+    const request = httpsRequest(url, { method, signal, createConnection: () => connect(options) });
+    // Not among the options, which Node prints where NODE_DEBUG says so.
+    for (const [name, value] of Object.entries(headers)) request.setHeader(name, value);
+    request.once('response', resolve).on('error', reject).end(body?.toString());
   });
   return asResponse(incoming);
 }

@@ -28,13 +28,12 @@ async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal):
   const request = (address.protocol === 'https:' ? httpsRequest : httpRequest)(address, {
     method: 'CONNECT',
     path: authority,
-    headers: {
-      host: authority,
-      ...(authorization !== undefined && { 'proxy-authorization': authorization }),
-    },
+    headers: { host: authority },
     agent: false,
     signal,
   });
+  // Not among the options, which Node prints where NODE_DEBUG says so.
+  if (authorization !== undefined) request.setHeader('proxy-authorization', authorization);
   const answered = new Promise<{ status: number; socket: Duplex }>((resolve, reject) => {
     request.once('connect', ({ statusCode: status = 0 }, socket) => resolve({ status, socket }));
     request.on('error', reject).end();

@@ -11,6 +11,7 @@ export const chromiumInstalled = existsSync(executablePath);
 /** Debian's Chromium with a profile of its own, which is gone after `close`. */
 export async function startChromium(): Promise<{
   readonly context: BrowserContext;
+  readonly profile: string;
   readonly close: () => Promise<void>;
 }> {
   const profile = mkdtempSync(join(tmpdir(), 'authcli-chromium-'));
@@ -29,6 +30,7 @@ export async function startChromium(): Promise<{
   });
   return {
     context,
+    profile,
     close: async () => {
       await context.close();
       rmSync(profile, { recursive: true, force: true });

@@ -41,6 +41,6 @@ function entries(folder: string): string[] {
 }
 
 function parse(line: string): { kind: string; secret: string } {
-  const at = line.indexOf(' ');
-  return { kind: line.slice(0, at), secret: String(JSON.parse(line.slice(at + 1))) };
+  const noted: { kind: string; secret: string } = JSON.parse(line);
+  return noted;
 }

@@ -14,7 +14,7 @@ import { findFolders } from '../../src/platform/folders.js';
 import { askRefreshHelper } from '../../src/platform/refresh-helper-process.js';
 import { secretService } from '../../src/store/secret-service.js';
 import type { World } from '../../src/world.js';
-import { assertNoCanary, assertNoCanaryIn, noteCanary } from './canaries.js';
+import { assertNoCanary, assertNoCanaryIn, noteCanary, tokens } from './canaries.js';
 
 /** What a command line leaves behind for whoever called it. */
 export interface Outcome {
@@ -112,7 +112,7 @@ async function runHere(argv: readonly string[], world: World, isTerminal: boolea
 function withoutSecrets(outcome: Outcome, argv: readonly string[]): Outcome {
   const command = `authcli ${argv.join(' ')}`;
   assertNoCanary(outcome.stderr, `stderr of ${command}`);
-  assertNoCanary(outcome.stdout, `stdout of ${command}`, argv.includes('token'));
+  assertNoCanary(outcome.stdout, `stdout of ${command}`, argv.includes('token') ? tokens : undefined);
   return outcome;
 }
 
