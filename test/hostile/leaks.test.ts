@@ -9,7 +9,7 @@ import { assertNoCanary, assertNoCanaryIn, noteCanary } from '../support/canarie
 import { canCertify, newAuthority } from '../support/certificates.js';
 import { chromiumInstalled, signInOn, startChromium } from '../support/chromium.js';
 import { forThisTest, keyringInstalled, startKeyring } from '../support/keyring.js';
-import { login, newcomer, type Newcomer } from '../support/newcomer.js';
+import { keychainAccount, login, newcomer, type Newcomer } from '../support/newcomer.js';
 import type { ProviderRequest } from '../support/provider.js';
 import { startProxy } from '../support/proxy.js';
 import { isOnPath, requirement } from '../support/requirements.js';
@@ -57,9 +57,9 @@ function expectRedacted(text: string, request: ProviderRequest | undefined): voi
   for (const secret of secrets) expect(text).not.toContain(secret.slice(0, 8));
 }
 
-async function keyInKeychain({ folder, env }: Machine): Promise<string | undefined> {
-  const account = /"id":"(\w+)"/.exec(readFileSync(join(folder, 'state', 'store.json'), 'utf8'))?.[1] ?? '';
-  const found = await secretService(env).read(account, { timeoutMs: 5_000, mayPrompt: false });
+async function keyInKeychain(machine: Machine): Promise<string | undefined> {
+  const patience = { timeoutMs: 5_000, mayPrompt: false };
+  const found = await secretService(machine.env).read(keychainAccount(machine), patience);
   return found.kind === 'found' ? found.secret : undefined;
 }
 
