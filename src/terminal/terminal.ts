@@ -83,11 +83,11 @@ export class Terminal {
     const write = (shown: string | undefined) =>
       this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${safe}\n`));
     this.#pending = this.#pending.then(async () => {
-      write(label && style && this.#hasColour ? (await this.#loadChalk())[style](label) : label);
+      write(label && style && this.hasColour ? (await this.#loadChalk())[style](label) : label);
     });
   }
 
-  get #hasColour(): boolean {
+  get hasColour(): boolean {
     const { env } = this.#world;
     return this.isInteractive && !isSet(env['NO_COLOR']) && env['TERM'] !== 'dumb';
   }
