@@ -3,7 +3,7 @@ import { isScope } from '../providers/provider.js';
 
 /** Scopes as people write them: repeated, or separated by spaces or commas. */
 export function scopeOf(texts: readonly string[]): string {
-  const scope = [...new Set(texts.flatMap((text) => text.split(/[\s,]+/)))].filter(Boolean).join(' ');
+  const scope = [...new Set(texts.flatMap((text) => text.split(/[ ,]+/)))].filter(Boolean).join(' ');
   if (scope === '') throw new AuthError('usage', '--scope names no scope');
   if (isScope(scope)) return scope;
   throw new AuthError('usage', '--scope holds characters that no scope may have (RFC 6749 3.3)');
