@@ -1,10 +1,11 @@
 import { onTestFinished } from 'vitest';
 
-import type { Machine, Outcome } from '../support/run.js';
+import type { Machine, Outcome, RunningProgram } from '../support/run.js';
 import { approves, authorizationResponse } from '../support/user-agents.js';
 
 /** The built program, waiting for the person's browser. */
 export interface PendingLogin {
+  readonly program: RunningProgram;
   readonly pid: number;
   readonly authorizationUrl: URL;
   readonly redirectUri: URL;
@@ -32,18 +33,19 @@ export async function pendingLoginWithBrowser(
   env: Readonly<Record<string, string>> = {},
   cwd?: string,
 ): Promise<PendingLogin> {
-  const running = machine.start(
+  const program = machine.start(
     ['login', '--prompt', 'consent', ...argv],
     env,
     cwd === undefined ? [] : ['env', '-C', cwd],
   );
-  onTestFinished(() => void running.child.kill('SIGKILL'));
-  const [, shown = ''] = await running.said(/^ {2}(https?:\S+)\n/m);
+  onTestFinished(() => void program.child.kill('SIGKILL'));
+  const [, shown = ''] = await program.said(/^ {2}(https?:\S+)\n/m);
   const authorizationUrl = new URL(shown);
   const redirectUri = new URL(authorizationUrl.searchParams.get('redirect_uri') ?? '');
-  const { pid, outcome } = running;
+  const { pid, outcome } = program;
   const response = () => authorizationResponse(authorizationUrl, redirectUri);
   return {
+    program,
     pid,
     authorizationUrl,
     redirectUri,

@@ -53,6 +53,8 @@ export async function signedIn(...known: Parameters<typeof newcomer>): Promise<N
   const { acme, machine } = await newcomer(...known);
   expect(await login(machine)).toMatchObject({ exitCode: 0 });
   return { acme, machine };
+}
+
 export interface KeychainUser extends Newcomer {
   readonly keyring: KeyringSession;
   /** Of the item that holds the key. */
