@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { text } from 'node:stream/consumers';
@@ -11,6 +10,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { assertNoCanary } from '../support/canaries.js';
 import { login, newcomer } from '../support/newcomer.js';
 import type { Provider } from '../support/provider.js';
+import { isRefused } from '../support/raw-http.js';
 import { isOnPath, requirement } from '../support/requirements.js';
 import { agent, launcher, newMachine, type Machine, type RunningProgram } from '../support/run.js';
 import { authorizationResponse } from '../support/user-agents.js';
@@ -23,18 +23,6 @@ const success = { exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr:
 const refresh = ['token', '--force-refresh'];
 const toLogin = ['login', '-q', '--prompt', 'consent', '--browser', agent];
 const discovery = '/.well-known/openid-configuration';
-
-async function isRefused(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return false;
-  } catch {
-    return true;
-  } finally {
-    socket.destroy();
-  }
-}
 
 /** Settles when a request has reached that place, where it stays without an answer. */
 function heldAt(acme: Provider, path: string): Promise<void> {

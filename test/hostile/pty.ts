@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 
 import { assertNoCanary, tokens } from '../support/canaries.js';
 import { isOnPath, requirement } from '../support/requirements.js';
-import { launcher, type Machine } from '../support/run.js';
+import { launcher, untilShown, type Machine } from '../support/run.js';
 
 export const canUseTerminal = requirement('script', isOnPath('script'));
 
@@ -36,16 +36,7 @@ export function inTerminal(
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
   return {
     type: (text) => void child.stdin.write(text),
-    shown: (pattern) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = pattern.exec(screen);
-          if (found) resolve(found);
-        };
-        look();
-        child.stdout.on('data', look);
-        void closed.then(() => reject(new Error(`ended without ${pattern}:\n${screen}`)));
-      }),
+    shown: (pattern) => untilShown(child.stdout, () => screen, pattern, closed),
     ended: closed.then((exitCode) => {
       const text = screen.replaceAll('\r\n', '\n');
       // A terminal shows what the person pastes.

@@ -151,15 +151,24 @@ function startProgram(
     outcome: closed.then(async (exitCode) =>
       withoutSecrets({ exitCode, stdout: await stdout, stderr }, argv),
     ),
-    said: (pattern) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = pattern.exec(stderr);
-          if (found) resolve(found);
-        };
-        look();
-        child.stderr.on('data', look);
-        void closed.then(() => reject(new Error(`the program ended without ${pattern}:\n${stderr}`)));
-      }),
+    said: (pattern) => untilShown(child.stderr, () => stderr, pattern, closed),
   };
+}
+
+/** Waits until the output has shown it, at the latest until the program is `over`. */
+export function untilShown(
+  output: Readable,
+  seen: () => string,
+  pattern: RegExp,
+  over: Promise<unknown>,
+): Promise<RegExpExecArray> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      const found = pattern.exec(seen());
+      if (found) resolve(found);
+    };
+    look();
+    output.on('data', look);
+    void over.then(() => reject(new Error(`the program ended without ${pattern}:\n${seen()}`)));
+  });
 }
