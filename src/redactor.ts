@@ -6,7 +6,8 @@ const patterns: readonly RegExp[] = [
   /(?<=\b(?:Bearer|DPoP|Basic) )[\w.~+/=-]{8,}/gi,
   // Of a URL with a user in it, such as a proxy's.
   /(?<=\b[a-z][a-z\d+.-]*:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi,
-  /\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g,
+  // It begins where a run of such characters begins: from each `eyJ` on, a long text would take for ever.
+  /(?<![\w-])eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g,
 ];
 
 /** Keeps secrets out of everything that people and logs see: those of this run by value, others by their look. */
