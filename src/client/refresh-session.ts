@@ -63,6 +63,8 @@ async function askHelper(
   if (!canRefresh(session, now())) {
     throw sessionOver(session.provider, `its refresh token expired at ${session.refreshExpiresAt}`);
   }
+  // Some providers repeat in their error what they were sent.
+  surroundings.conceal(session.refreshToken);
   const request = {
     folder,
     fileName,
