@@ -1,7 +1,9 @@
+import { isUtf8 } from 'node:buffer';
+
 import { AuthError } from '../errors.js';
+import { faultOfDocument, isJson } from '../json-document.js';
 import { isProtectedAddress } from '../loopback.js';
 import { abortAfter } from '../running-time.js';
-import { faultOfDocument } from './json-document.js';
 import type { FetchOptions } from './proxied-fetch.js';
 import { findProxy, type Environment, type Proxy } from './proxy.js';
 import { reasonOf, unreachable } from './unreachable.js';
@@ -114,7 +116,8 @@ async function exchange(url: string, request: OneRequest, wire: Wire): Promise<R
       throw new ProviderBusy(response, withoutQuery(url), wire.now());
     }
     const whole = await readWhole(response);
-    if (request.method === 'GET') await assertDocument(whole, url);
+    // What an error says is for people, and written by far more careless code.
+    if (request.method === 'GET' || whole.ok) await assertDocument(whole, url);
     return whole;
   } catch (error) {
     wire.signal.throwIfAborted();
@@ -159,9 +162,11 @@ async function readWhole(response: Response): Promise<Response> {
   return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers });
 }
 
-/** Metadata and keys are relied on, and kept; everything else is an answer to one request. */
+/** Metadata, keys and tokens are relied on, and kept. */
 async function assertDocument(response: Response, url: string): Promise<void> {
-  const fault = faultOfDocument(await response.clone().text());
+  const bytes = Buffer.from(await response.clone().arrayBuffer());
+  const text = bytes.toString().replace(/^\uFEFF/, '');
+  const fault = faultOfDocument(text) ?? (isJson(text) && !isUtf8(bytes) ? 'is not in UTF-8' : undefined);
   if (fault !== undefined) throw new AuthError('protocol', `the document at ${withoutQuery(url)} ${fault}`);
 }
 
