@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
 
 import { AuthError, systemErrorCode } from '../errors.js';
@@ -56,7 +57,9 @@ export function readText({ path, required }: ConfigurationFile): string {
     const stats = statSync(path);
     if (!stats.isFile() || stats.size > largestFile)
       throw new AuthError('usage', `${path} is no configuration file`);
-    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+    const bytes = readFileSync(path);
+    if (!isUtf8(bytes)) throw new AuthError('usage', `${path} is not in UTF-8`);
+    return bytes.toString().replace(/^\uFEFF/, '');
   } catch (error) {
     if (error instanceof AuthError) throw error;
     const reason = systemErrorCode(error);

@@ -1,5 +1,5 @@
 import { AuthError } from '../errors.js';
-import { assertProviderName, isScope, issuerFault, type ProviderEntry } from './provider.js';
+import { isClientId, isProviderName, isScope, issuerFault, type ProviderEntry } from './provider.js';
 
 /** `config.json`. Nothing in it is secret. */
 export interface Configuration {
@@ -19,7 +19,7 @@ export function decodeConfiguration(value: unknown, file: string): Configuration
   };
   const fields = objectAt(value, '', ['$schema', 'defaultProvider', 'store', 'providers'], at);
   const { defaultProvider, store, providers } = fields;
-  if (defaultProvider !== undefined && typeof defaultProvider !== 'string')
+  if (defaultProvider !== undefined && !isProviderName(defaultProvider))
     at('defaultProvider', 'the name of a provider');
   if (store !== undefined && store !== 'keychain' && store !== 'file') at('store', '"keychain" or "file"');
   const entries = providers === undefined ? {} : objectAt(providers, 'providers', undefined, at);
@@ -36,16 +36,13 @@ type Complain = (path: string, expected: string) => never;
 
 function decodeEntry(name: string, value: unknown, at: Complain): ProviderEntry {
   const path = `providers.${name}`;
-  try {
-    assertProviderName(name);
-  } catch {
-    at(path, 'named with a-z 0-9 . _ : - only');
-  }
+  if (!isProviderName(name)) at(path, 'named with a-z 0-9 . _ : - only');
   const { issuer, clientId, scope } = objectAt(value, path, ['issuer', 'clientId', 'scope'], at);
   if (typeof issuer !== 'string') return at(`${path}.issuer`, 'the URL of the issuer');
   const fault = issuerFault(issuer);
   if (fault !== undefined) at(`${path}.issuer`, `the URL of an issuer, but it ${fault}`);
   if (typeof clientId !== 'string' || clientId === '') return at(`${path}.clientId`, 'the client ID, a text');
+  if (!isClientId(clientId)) return at(`${path}.clientId`, 'of printable ASCII characters (RFC 6749 A.1)');
   if (scope === undefined) return { issuer, clientId };
   if (typeof scope !== 'string' || !isScope(scope))
     return at(`${path}.scope`, 'scopes separated by single spaces');
