@@ -17,7 +17,7 @@ import {
 } from './command.js';
 import type { OptionTable, OptionValues } from './options.js';
 import { passphraseSource } from './passphrase.js';
-import { scopeOf } from './values.js';
+import { clientIdentifier, scopeOf } from './values.js';
 
 /** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
 const reservedParameters: ReadonlySet<string> = new Set([
@@ -41,7 +41,7 @@ const parametersWithOption: ReadonlySet<string> = new Set(['prompt', 'login_hint
 
 export const loginOptions = {
   issuer: { value: 'URL', summary: 'sign in at this issuer, with nothing configured' },
-  clientId: { value: 'ID', summary: 'the client ID to use there' },
+  clientId: { value: 'ID', parse: clientIdentifier, summary: 'the client ID to use there' },
   scope: { value: 'SCOPE', list: true, summary: 'ask for these scopes instead of the configured ones' },
   prompt: {
     value: 'PROMPT',

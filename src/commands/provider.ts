@@ -5,7 +5,7 @@ import { resolveProvider, unknownProvider } from '../providers/resolve-provider.
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
 import { clientSurroundings, configuration, type Command } from './command.js';
-import { scopeOf } from './values.js';
+import { clientIdentifier, scopeOf } from './values.js';
 import type { OptionTable } from './options.js';
 
 export const providerList: Command = {
@@ -50,7 +50,7 @@ export const providerShow: Command = {
 
 const addOptions = {
   issuer: { value: 'URL', summary: "the issuer, exactly as in the provider's metadata" },
-  clientId: { value: 'ID', summary: 'the client ID that you registered there' },
+  clientId: { value: 'ID', parse: clientIdentifier, summary: 'the client ID that you registered there' },
   scope: { value: 'SCOPE', list: true, summary: 'the scopes to ask for' },
   force: { summary: 'replace a provider of this name' },
 } as const satisfies OptionTable;
