@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { signedIn, type Newcomer } from '../support/newcomer.js';
 import { childrenOf, killIfThere } from '../support/processes.js';
 import { launcher, type Machine, type Outcome } from '../support/run.js';
-import { randomNumbers } from './random.js';
+import { randomNumbers } from '../support/random.js';
 import { expectNoneUsedTwice, requestReached, success, timed } from './session.js';
 
 /** `npm run test:faults` asks for the full number; a quick form is part of the normal tests. */

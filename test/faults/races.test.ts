@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { login, signedIn, type Newcomer } from '../support/newcomer.js';
 import { holdersOf, until } from '../support/processes.js';
 import { launcher, type Machine, type Outcome } from '../support/run.js';
-import { randomNumbers } from './random.js';
+import { randomNumbers } from '../support/random.js';
 import { expectNoneUsedTwice, requestReached, sessionFile, success } from './session.js';
 
 /** 100 in `npm run test:faults`. */

@@ -10,7 +10,7 @@ import { login, newcomer, type Newcomer } from '../support/newcomer.js';
 import { isOnPath, requirement } from '../support/requirements.js';
 import { asNobody, behind, giveToNobody, type Outcome } from '../support/run.js';
 import { canMount, onSmallDisk } from '../support/small-disk.js';
-import { randomNumbers } from './random.js';
+import { randomNumbers } from '../support/random.js';
 import { expectNoneUsedTwice, success, timed, type Timed } from './session.js';
 
 /** 100 in `npm run test:faults`. */

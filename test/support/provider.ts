@@ -31,7 +31,7 @@ export interface ProviderRequest {
 
 /** What one request gets in place of the provider's own answer. */
 export type Answer =
-  | { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string }
+  | { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string | Buffer }
   /** The connection is cut, the request is not acted on. */
   | 'reset'
   /** The request is acted on, and the connection cut in place of the answer. */
@@ -49,6 +49,8 @@ export interface Provider {
   requestsTo(path: string): ProviderRequest[];
   /** Queued: each call is for one request to that path. */
   answerNext(path: string, answer: Answer): void;
+  /** Each request to that path for which nothing is queued; with undefined the provider itself answers again. */
+  answerAlways(path: string, answer: Answer | undefined): void;
   /** Ends every session on the provider's side; the tokens that it gave are worth nothing then. */
   endSessions(): void;
   /** Nothing reaches it until the function that this gives is called. */
@@ -80,12 +82,13 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
 
   const requests: ProviderRequest[] = [];
   const answers = new Map<string, Answer[]>();
+  const lasting = new Map<string, Answer | undefined>();
   server.on('request', (incoming, response) => {
     const handle = async () => {
       const [request, record] = await received(incoming);
       requests.push(record);
       noteCanaries(record.parameters);
-      const answer = answers.get(record.path)?.shift();
+      const answer = answers.get(record.path)?.shift() ?? lasting.get(record.path);
       if (await takesOver(answer, record, response)) return;
       const { path, parameters } = record;
       if (path.startsWith('/interaction/')) await interact(provider, accounts, request, response, parameters);
@@ -101,6 +104,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     requests,
     requestsTo: (path) => requests.filter((request) => request.path === path),
     answerNext: (path, answer) => answers.set(path, [...(answers.get(path) ?? []), answer]),
+    answerAlways: (path, answer) => void lasting.set(path, answer),
     endSessions: () => storages.forEach((storage) => storage.clear()),
     unplug: async () => {
       await close(server);
