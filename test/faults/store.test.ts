@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { forThisTest, keyringInstalled, startKeyring, type KeyringSession } from '../support/keyring.js';
 import { login, newcomer, type Newcomer } from '../support/newcomer.js';
 import { isOnPath, requirement } from '../support/requirements.js';
-import { asNobody, behind, giveToNobody, type Outcome } from '../support/run.js';
+import { behind, obeyingModes, type Outcome } from '../support/run.js';
 import { canMount, onSmallDisk } from '../support/small-disk.js';
 import { randomNumbers } from '../support/random.js';
 import { expectNoneUsedTwice, success, timed, type Timed } from './session.js';
@@ -66,7 +66,6 @@ const faults: readonly Fault[] = [
   },
   {
     title: 'a read-only folder',
-    // Root ignores mode bits.
     isPossible: requirement('setpriv', isOnPath('setpriv')) && getuid?.() === 0,
     lanes: 1,
     trouble:
@@ -75,11 +74,10 @@ const faults: readonly Fault[] = [
     prepare: async () => {
       const { acme, machine } = await newcomer();
       expect(await login(machine)).toMatchObject({ exitCode: 0 });
-      giveToNobody(machine.folder);
       const sessions = join(machine.folder, 'state', 'sessions');
       return {
         acme,
-        machine: behind(machine, ...asNobody),
+        machine: behind(machine, ...obeyingModes),
         begin: () => chmodSync(sessions, 0o500),
         end: () => chmodSync(sessions, 0o700),
       };

@@ -151,9 +151,7 @@ describe('LEK-01, LEK-06: a provider that repeats what it was sent has it redact
       },
     ];
     for (const answer of answers) {
-      acme.answerNext('/token', async (request, response) =>
-        answer(secretsOf(request).join(' '), response),
-      );
+      acme.answerNext('/token', async (request, response) => answer(secretsOf(request).join(' '), response));
       const { exitCode, stderr } = await machine.spawn(refresh);
       expect(exitCode).toBe(5);
       expectRedacted(stderr, acme.requestsTo('/token').at(-1));

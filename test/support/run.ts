@@ -1,5 +1,5 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as ownEnvironment, execPath, getuid } from 'node:process';
@@ -87,15 +87,8 @@ export function behind(machine: Machine, ...starter: readonly string[]): Machine
   };
 }
 
-/** Root ignores mode bits, so what is about them runs as nobody. */
-export const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
-
-export function giveToNobody(folder: string): void {
-  chownSync(folder, 65534, 65534);
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    chownSync(join(entry.parentPath, entry.name), 65534, 65534);
-  }
-}
+/** Root ignores mode bits; without this capability it does not. */
+export const obeyingModes = ['setpriv', '--bounding-set=-dac_override'];
 
 async function runHere(argv: readonly string[], world: World, isTerminal: boolean): Promise<Outcome> {
   let stdout = '';
