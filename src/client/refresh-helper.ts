@@ -1,9 +1,9 @@
 import { AuthError, type ErrorCode } from '../errors.js';
 import { Redactor } from '../redactor.js';
-import { abortAfter } from '../running-time.js';
 import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
+import { timeLimit } from '../time-limit.js';
 import { accessTokenFor, isUsable, type TokenNeed } from './acquired-token.js';
 import { refreshUnderLock } from './refresh-under-lock.js';
 import { sessionOver } from './session-over.js';
@@ -81,7 +81,7 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
       session,
       key: { reference: found.record.key, bytes },
     };
-    const signal = abortAfter(longestRefreshMs, noAnswer());
+    const signal = timeLimit(surroundings.signal, longestRefreshMs, noAnswer());
     await refreshUnderLock(open, request, writer, { ...surroundings, signal });
   });
 }

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { AuthError } from '../errors.js';
 import { faultOfDocument, isJson } from '../json-document.js';
 import { isProtectedAddress } from '../loopback.js';
-import { abortAfter } from '../running-time.js';
+import { timeLimit } from '../time-limit.js';
 import type { FetchOptions } from './proxied-fetch.js';
 import { findProxy, type Environment, type Proxy } from './proxy.js';
 import { reasonOf, unreachable } from './unreachable.js';
@@ -100,12 +100,9 @@ async function exchange(url: string, request: OneRequest, wire: Wire): Promise<R
       `the provider's endpoint ${withoutQuery(url)} is neither https nor on this machine`,
     );
   }
-  const timeout = abortAfter(
-    requestTimeoutMs,
-    new Error(`no answer within ${requestTimeoutMs / 1000} seconds`),
-  );
+  const silence = new Error(`no answer within ${requestTimeoutMs / 1000} seconds`);
   // In place of openid-client's own signal, whose time goes on while this process is stopped.
-  const signal = AbortSignal.any([wire.signal, timeout]);
+  const signal = timeLimit(wire.signal, requestTimeoutMs, silence);
   const proxy = findProxy(new URL(url), wire.env);
   const about = `${request.method} ${withoutQuery(url)}`;
   try {
