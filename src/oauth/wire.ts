@@ -119,7 +119,7 @@ async function exchange(url: string, request: OneRequest, wire: Wire): Promise<R
   } catch (error) {
     wire.signal.throwIfAborted();
     if (error instanceof AuthError) throw error;
-    const cause: unknown = timeout.aborted ? timeout.reason : error;
+    const cause: unknown = signal.aborted ? signal.reason : error;
     wire.trace(`${about}: ${reasonOf(cause)}`);
     throw await unreachable(new URL(url), cause, proxy, wire.signal);
   }

@@ -164,7 +164,7 @@ async function takesOver(
         await answer(request, response);
         return response.headersSent;
       }
-      noteCanaries(parsed(answer.body));
+      noteCanaries(parsed(answer.body?.toString()));
       response.writeHead(answer.status, answer.headers).end(answer.body);
       return true;
   }

@@ -45,11 +45,11 @@ export async function newBench(): Promise<Bench> {
       }),
     token: (...argv) =>
       machine.run(['token', ...argv], {
-        askRefreshHelper: (request, signal) =>
+        askRefreshHelper: (request) =>
           serveRefresh(request, {
             ownership: { uid: getuid?.(), warn: () => {} },
             now: () => new Date(),
-            signal,
+            env: {},
           }),
       }),
     stored: () => JSON.stringify(filesIn(sessions)),
