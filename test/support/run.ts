@@ -74,7 +74,7 @@ export function newMachine(additional: Readonly<Record<string, string>> = {}): M
     run: (argv, { isTerminal = false, ...world } = {}) =>
       runHere(argv, { ...quietWorld(env), ...world }, isTerminal),
     spawn: (argv, more) => startProgram(argv, { ...env, ...more }).outcome,
-    start: (argv, more, behind) => startProgram(argv, { ...env, ...more }, behind),
+    start: (argv, more, starter) => startProgram(argv, { ...env, ...more }, starter),
   };
 }
 
