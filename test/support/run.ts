@@ -35,11 +35,11 @@ export interface Machine {
   run(argv: readonly string[], world?: Partial<World> & { readonly isTerminal?: boolean }): Promise<Outcome>;
   /** The built program as a process of its own. */
   spawn(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>;
-  /** The same, while it runs. @param behind a command that changes what it may do, such as `prlimit` */
+  /** The same, while it runs. @param starter a command that changes what it may do, such as `prlimit` */
   start(
     argv: readonly string[],
     env?: Readonly<Record<string, string>>,
-    behind?: readonly string[],
+    starter?: readonly string[],
   ): RunningProgram;
 }
 
@@ -130,9 +130,9 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
 function startProgram(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
-  behind: readonly string[] = [],
+  starter: readonly string[] = [],
 ): RunningProgram {
-  const [command = '', ...args] = [...behind, execPath, launcher, ...argv];
+  const [command = '', ...args] = [...starter, execPath, launcher, ...argv];
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
   let stderr = '';
