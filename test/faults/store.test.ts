@@ -49,7 +49,7 @@ const ofKeychain = {
 
 const faults: readonly Fault[] = [
   {
-    title: 'a full disk',
+    title: 'REF-17: a full disk',
     isPossible: requirement('unshare, nsenter', isOnPath('unshare') && isOnPath('nsenter')) && canMount(),
     lanes: 1,
     trouble: /^error: cannot write \S+: no space left on the disk\nhint: free some space, then run .*\n$/,
@@ -65,7 +65,7 @@ const faults: readonly Fault[] = [
     },
   },
   {
-    title: 'a read-only folder',
+    title: 'REF-16, STO-08: a read-only folder',
     isPossible: requirement('setpriv', isOnPath('setpriv')) && getuid?.() === 0,
     lanes: 1,
     trouble:
@@ -85,7 +85,7 @@ const faults: readonly Fault[] = [
   },
   {
     ...ofKeychain,
-    title: 'a locked keychain',
+    title: 'REF-16, STO-12: a locked keychain',
     trouble: /^error: the keyring is locked\nhint: unlock it in the desktop session, .*\n$/,
     prepare: () => withKeyring((keyring) => ({ begin: () => keyring.lock(), end: () => keyring.unlock() })),
   },
