@@ -6,6 +6,7 @@ export default defineConfig({
     // The tests of `….full.ts` wait for real time limits, which the quick form has no time for.
     include: ['test/faults/**/*.{test,full}.ts'],
     reporters: ['verbose', './test/support/fault-summary.ts', './test/support/closing-line.ts'],
+    globalSetup: './test/support/leak-check.ts',
     pool: 'forks',
     fileParallelism: false,
     hookTimeout: 30_000,

@@ -3,8 +3,10 @@ import { defineConfig } from 'vitest/config';
 /** The hostile cases at full length: what `docs/security.md` reports. */
 export default defineConfig({
   test: {
-    include: ['test/hostile/**/*.test.ts'],
+    // Kills, races and full disks are the matter of the fault suite; here in their quick form.
+    include: ['test/hostile/**/*.test.ts', 'test/faults/**/*.test.ts'],
     reporters: ['default', './test/support/case-summary.ts', './test/support/closing-line.ts'],
+    globalSetup: './test/support/leak-check.ts',
     pool: 'forks',
     // Some of them measure, to the tenth of a second.
     fileParallelism: false,

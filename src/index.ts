@@ -39,6 +39,7 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     readSecret: world.readSecret,
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
+    env: world.env,
     signal: options.signal ?? new AbortController().signal,
     waiting: () => {},
     trace: () => {},

@@ -37,7 +37,7 @@ export async function serveRefreshRequest(input: AsyncIterable<unknown>, world: 
   for await (const chunk of input) text += String(chunk);
   const request: RefreshRequest = JSON.parse(text);
   const ownership = { uid: world.uid, warn: () => {} };
-  return JSON.stringify(await serveRefresh(request, { ownership, now: world.now }));
+  return JSON.stringify(await serveRefresh(request, { ownership, now: world.now, env: world.env }));
 }
 
 /** `authcli token` stands in prompts and loops: its plain forms need no command tree. All else, and all that is wrong, goes there. */

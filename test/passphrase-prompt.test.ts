@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { forThisTest, keyringInstalled, startKeyring } from './support/keyring.js';
 import { login, newcomer } from './support/newcomer.js';
 import { requirement } from './support/requirements.js';
 import { agent, type Machine } from './support/run.js';
@@ -20,8 +21,8 @@ async function newPerson(): Promise<Machine> {
 }
 
 /** Whose sessions are sealed with a passphrase, which the environment does not know. */
-async function knownPerson(): Promise<Machine> {
-  const { machine } = await newcomer({ AUTHCLI_STORE: 'file', AUTHCLI_STORE_PASSPHRASE: passphrase });
+async function knownPerson(env: Readonly<Record<string, string>> = {}): Promise<Machine> {
+  const { machine } = await newcomer({ AUTHCLI_STORE: 'file', AUTHCLI_STORE_PASSPHRASE: passphrase, ...env });
   expect(await login(machine)).toMatchObject({ exitCode: 0 });
   return { ...machine, env: { ...machine.env, AUTHCLI_STORE_PASSPHRASE: '' } };
 }
@@ -46,6 +47,36 @@ describe.skipIf(!requirement('script', scriptInstalled))(
         stdout: expect.stringMatching(/^\S+\n$/),
         stderr: '',
       });
+    });
+
+    test.skipIf(!requirement('gnome-keyring', keyringInstalled()))(
+      'is asked for once, however many sessions it opens',
+      async () => {
+        const keyring = await forThisTest(startKeyring());
+        const machine = await knownPerson(keyring.env);
+        const argv = ['login', '-q', '--browser', `${agent} --as john@acme.test`];
+        expect(await machine.spawn(argv, { AUTHCLI_STORE_PASSPHRASE: passphrase })).toMatchObject({
+          exitCode: 0,
+        });
+        const terminal = atTerminal(['store', 'migrate', 'keychain'], machine);
+        await terminal.shows(known);
+        terminal.type(`${passphrase}\r`);
+        expect(await terminal.screen).toBe(
+          `${known}\n✓ 2 sessions moved; all are under the system's keychain now.\nexit code 0\necho\n`,
+        );
+      },
+    );
+
+    test('typed differently the second time seals nothing', async () => {
+      const terminal = atTerminal(['login', '--passphrase', '--browser', 'none'], await newPerson());
+      await terminal.shows(newPassphrase);
+      terminal.type(`${passphrase}\r`);
+      await terminal.shows(again);
+      terminal.type('something else\r');
+      expect(await terminal.screen).toBe(
+        `${newPassphrase}\n${again}\nerror: the two passphrases differ\n` +
+          'hint: run the same command again\nexit code 2\necho\n',
+      );
     });
 
     test.each([

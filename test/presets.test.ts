@@ -272,6 +272,7 @@ async function loginOf(preset: Preset): Promise<string> {
   const [redirectUri = ''] = redirectUris(provider);
   const request = authorizationRequest(provider, client, { parameters: {} }, redirectUri);
   const { authorizationUrl } = await beginAuthorization(client, request, {
+    env: {},
     signal: new AbortController().signal,
     now: () => new Date(),
     trace: () => {},

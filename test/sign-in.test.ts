@@ -456,14 +456,3 @@ test('a token for other scopes comes through the refresh token, is kept beside t
   expect((await machine.run(['logout'])).exitCode).toBe(0);
   expect(acme.requestsTo('/token/revocation')).toHaveLength(3);
 });
-
-test('a resource with a fragment, or relative, is none', async () => {
-  const { machine } = await newcomer();
-  for (const resource of ['https://api.test/#x', 'api']) {
-    expect(await machine.run(['token', '--resource', resource])).toEqual({
-      exitCode: 2,
-      stdout: '',
-      stderr: 'error: --resource must be an absolute URI without a fragment\n',
-    });
-  }
-});

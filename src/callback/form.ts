@@ -21,7 +21,8 @@ export async function readForm(request: IncomingMessage): Promise<URLSearchParam
       if (size > largestForm) resolve(tooLarge);
       else chunks.push(chunk);
     });
-    request.once('end', () => resolve(new URLSearchParams(Buffer.concat(chunks).toString())));
+    // URLSearchParams takes a question mark off the beginning; in a form it belongs to the first name.
+    request.once('end', () => resolve(new URLSearchParams(`?${Buffer.concat(chunks).toString()}`)));
   });
 }
 

@@ -14,7 +14,7 @@ import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
-import { oneLine } from '../remote-text.js';
+import { oneLine, redactedLine } from '../remote-text.js';
 import { accountLabel, type Session } from '../store/session.js';
 import { connect } from './connect.js';
 import { askWho, assertExpected, newSession, textClaim } from './new-session.js';
@@ -214,8 +214,8 @@ async function answering(
     const { message, hint } = explain(error);
     await received.respond({
       kind: 'failed',
-      message: redact(oneLine(message)),
-      hint: hint && oneLine(hint),
+      message: redactedLine(message, redact),
+      hint: hint && redactedLine(hint, redact),
     });
     throw error;
   }

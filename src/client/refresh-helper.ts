@@ -1,10 +1,11 @@
 import { AuthError, type ErrorCode } from '../errors.js';
 import type { ClientAuthentication } from '../oauth/configuration.js';
 import type { Provider } from '../providers/provider.js';
-import { abortAfter } from '../running-time.js';
+import { Redactor } from '../redactor.js';
 import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
+import { timeLimit } from '../time-limit.js';
 import { accessTokenFor, isUsable, type TokenNeed } from './acquired-token.js';
 import { refreshUnderLock } from './refresh-under-lock.js';
 import { sessionOver } from './session-over.js';
@@ -47,20 +48,24 @@ export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) =>
  */
 export async function serveRefresh(
   request: RefreshRequest,
-  world: Pick<ClientSurroundings, 'ownership' | 'now'>,
+  world: Pick<ClientSurroundings, 'ownership' | 'now' | 'env'>,
 ): Promise<RefreshReply> {
   const traces: string[] = [];
+  const { conceal, redact } = new Redactor();
   try {
     await refreshOnce(request, {
       ...unavailable,
       ...world,
       folder: request.folder,
-      trace: (line) => traces.push(line),
+      trace: (line) => traces.push(redact(line)),
+      conceal,
+      redact,
     });
     return { kind: 'done', traces };
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
-    return { kind: 'failed', code: error.code, message: error.message, hint: error.hint ?? null, traces };
+    const { code, message, hint } = error;
+    return { kind: 'failed', code, message: redact(message), hint: hint ? redact(hint) : null, traces };
   }
 }
 
@@ -82,7 +87,7 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
       session,
       key: { reference: found.record.key, bytes },
     };
-    const signal = abortAfter(longestRefreshMs, noAnswer());
+    const signal = timeLimit(surroundings.signal, longestRefreshMs, noAnswer());
     const limited = { ...surroundings, signal };
     const client = await reconnect(request.provider, request.authentication, limited);
     try {
@@ -115,8 +120,6 @@ const unavailable: Pick<
   | 'openBrowser'
   | 'readSecret'
   | 'askRefreshHelper'
-  | 'conceal'
-  | 'redact'
 > = {
   signal: new AbortController().signal,
   keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
@@ -125,7 +128,5 @@ const unavailable: Pick<
   readSecret: () => Promise.reject(new Error('the refresh helper was told every secret')),
   openBrowser: async () => ({ kind: 'not_launched', reason: 'the refresh helper opens no browser' }),
   askRefreshHelper: () => Promise.reject(new Error('the refresh helper needs no helper')),
-  conceal: () => {},
-  redact: (text) => text,
   waiting: () => {},
 };

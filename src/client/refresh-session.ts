@@ -67,6 +67,8 @@ async function askHelper(
   if (!canRefresh(session, now())) {
     throw sessionOver(session.provider, `its refresh token expired at ${session.refreshExpiresAt}`);
   }
+  // Some providers repeat in their error what they were sent.
+  surroundings.conceal(session.refreshToken);
   const request = {
     provider,
     authentication: await clientAuthentication(provider, surroundings),

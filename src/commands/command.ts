@@ -103,6 +103,7 @@ export function clientSurroundings(
     readSecret: world.readSecret,
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
+    env: world.env,
     waiting: (what) => terminal.isInteractive && terminal.notice(what),
     trace: terminal.trace,
     conceal: terminal.conceal,

@@ -1,6 +1,6 @@
 import { AuthError } from '../errors.js';
 import { duration, flagOf, type OptionTable, type OptionValues } from './options.js';
-import { nameAndValue, requestedClaims, resourceIndicator } from './values.js';
+import { clientIdentifier, nameAndValue, requestedClaims, resourceIndicator } from './values.js';
 
 /** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
 const reservedParameters: ReadonlySet<string> = new Set([
@@ -34,7 +34,7 @@ const reservedParameters: ReadonlySet<string> = new Set([
 
 export const loginOptions = {
   issuer: { value: 'URL', summary: 'sign in at this issuer, with nothing configured' },
-  clientId: { value: 'ID', summary: 'the client ID to use there' },
+  clientId: { value: 'ID', parse: clientIdentifier, summary: 'the client ID to use there' },
   scope: { value: 'SCOPE', list: true, summary: 'ask for these scopes instead of the configured ones' },
   prompt: {
     value: 'PROMPT',

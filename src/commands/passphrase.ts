@@ -15,11 +15,14 @@ export function passphraseSource(
     if (passphrase) terminal.conceal(passphrase);
     return passphrase || undefined;
   };
+  const open = async (signal: AbortSignal) =>
+    (await fromEnvironment.open(signal)) ??
+    (canAsk ? ask('Passphrase of the sealed sessions: ', signal) : undefined);
+  let opening: Promise<string | undefined> | undefined;
   return {
     isRequested: options.passphrase ?? false,
-    open: async (signal) =>
-      (await fromEnvironment.open(signal)) ??
-      (canAsk ? ask('Passphrase of the sealed sessions: ', signal) : undefined),
+    // Once for all sessions.
+    open: (signal) => (opening ??= open(signal)),
     async choose(signal) {
       const given = await fromEnvironment.choose(signal);
       if (given !== undefined || !options.passphrase) return given;
@@ -31,7 +34,7 @@ export function passphraseSource(
           hint: 'leave out --passphrase to use a key file',
         });
       if (first !== (await ask('The same again: ', signal)))
-        throw new AuthError('usage', 'the two passphrases differ', { hint: 'authcli login' });
+        throw new AuthError('usage', 'the two passphrases differ', { hint: 'run the same command again' });
       return first;
     },
   };

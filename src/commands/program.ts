@@ -125,7 +125,9 @@ function usageError(error: CommanderError, argv: readonly string[], program: Pro
   const help = `authcli ${named ? `${named.name()} ` : ''}--help`;
   if (error.code === 'commander.help')
     return new AuthError('usage', `which ${named ? `${named.name()} ` : ''}command?`, { hint: help });
-  return new AuthError('usage', first, {
+  // What stands behind the sign may be a secret that was meant for an option of that name.
+  const fault = error.code === 'commander.unknownOption' ? first.replace(/=.*'/, "'") : first;
+  return new AuthError('usage', fault, {
     hint: suggestion ? `${suggestion.replace(/[()]/g, '')} See ${help}` : help,
   });
 }

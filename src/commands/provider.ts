@@ -5,7 +5,7 @@ import { resolveProvider, unknownProvider } from '../providers/resolve-provider.
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
 import { clientSurroundings, configuration, ownConfiguration, type Command } from './command.js';
-import { nameAndValue, scopeOf } from './values.js';
+import { clientIdentifier, nameAndValue, scopeOf } from './values.js';
 import type { OptionTable, OptionValues } from './options.js';
 
 export const providerList: Command = {
@@ -59,7 +59,7 @@ export const providerShow: Command = {
 
 const addOptions = {
   issuer: { value: 'URL', summary: "the issuer, exactly as in the provider's metadata" },
-  clientId: { value: 'ID', summary: 'the client ID that you registered there' },
+  clientId: { value: 'ID', parse: clientIdentifier, summary: 'the client ID that you registered there' },
   scope: { value: 'SCOPE', list: true, summary: 'the scopes to ask for' },
   preset: { value: 'PRESET', summary: 'one that authcli knows: authcli provider presets' },
   set: {

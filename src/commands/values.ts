@@ -1,10 +1,10 @@
 import { AuthError } from '../errors.js';
 import type { RequestedClaims } from '../client/interactive.js';
-import { isScope } from '../providers/provider.js';
+import { isClientId, isScope } from '../providers/provider.js';
 
 /** Scopes as people write them: repeated, or separated by spaces or commas. */
 export function scopeOf(texts: readonly string[], option = '--scope'): string {
-  const scope = [...new Set(texts.flatMap((text) => text.split(/[\s,]+/)))].filter(Boolean).join(' ');
+  const scope = [...new Set(texts.flatMap((text) => text.split(/[ ,]+/)))].filter(Boolean).join(' ');
   if (scope === '') throw new AuthError('usage', `${option} names no scope`);
   if (isScope(scope)) return scope;
   throw new AuthError('usage', `${option} holds characters that no scope may have (RFC 6749 3.3)`);
@@ -15,6 +15,12 @@ export function nameAndValue(text: string): readonly [string, string] {
   const at = text.indexOf('=');
   if (at < 1) throw new Error('of the form K=V');
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** What a configuration would not take must not be found out after the sign-in. */
+export function clientIdentifier(text: string): string {
+  if (isClientId(text)) return text;
+  throw new Error('of printable ASCII characters (RFC 6749 A.1)');
 }
 
 /** RFC 8707 2: absolute, and without a fragment. */

@@ -50,8 +50,10 @@ export function isAboutTheDocument(error: unknown): boolean {
   );
 }
 
-function refusal(action: Action, code: string, description: string | undefined, cause: unknown): AuthError {
-  const message = `the provider refused ${action}: ${code}${description ? ` (${description})` : ''}`;
+/** @param description what the provider says, which need not be a text */
+function refusal(action: Action, code: string, description: unknown, cause: unknown): AuthError {
+  const details = typeof description === 'string' && description !== '' ? ` (${description})` : '';
+  const message = `the provider refused ${action}: ${code}${details}`;
   if (code === 'access_denied' || code === 'consent_required') {
     return new AuthError('denied', message, { hint: 'run authcli login again and allow the access', cause });
   }

@@ -1,6 +1,9 @@
+import { isUtf8 } from 'node:buffer';
+
 import { ClientError, type IDToken, type TokenEndpointResponse } from 'openid-client';
 
 import { AuthError } from '../errors.js';
+import { isJson } from '../json-document.js';
 
 /** What the token endpoint granted, checked and in our own words. */
 export interface TokenSet {
@@ -38,8 +41,11 @@ export function readTokenSet(
     );
   }
   assertPrintable(response.access_token, 'access_token');
-  if (response.id_token !== undefined) assertPrintable(response.id_token, 'id_token');
+  if (response.id_token !== undefined) assertSigned(response.id_token);
   if (response.refresh_token !== undefined) assertPrintable(response.refresh_token, 'refresh_token');
+  if (!/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(response.scope ?? '')) {
+    throw new AuthError('protocol', "the provider's scope holds characters that no scope may have");
+  }
   const lifetime = Math.min(response.expires_in ?? oneHour, oneYear);
   return {
     accessToken: response.access_token,
@@ -78,6 +84,20 @@ function refreshExpiry(
   const lifetime = Number(refresh_expires_in ?? refresh_token_expires_in ?? 0);
   if (lifetime === 0 || !(Math.abs(lifetime) <= longestRefreshLifetime)) return null;
   return new Date(now.getTime() + lifetime * 1000).toISOString();
+}
+
+/** RFC 7515 5.2: base64url of JSON in UTF-8. openid-client takes the other base64, a byte order mark and broken letters as well. */
+function assertSigned(idToken: string): void {
+  assertPrintable(idToken, 'id_token');
+  const isWellFormed = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(idToken);
+  if (!isWellFormed || !idToken.split('.', 2).every(isPartOfJws)) {
+    throw new AuthError('protocol', "the provider's id_token is malformed");
+  }
+}
+
+function isPartOfJws(part: string): boolean {
+  const bytes = Buffer.from(part, 'base64url');
+  return isUtf8(bytes) && isJson(bytes.toString());
 }
 
 /** RFC 6749 A.12 and A.17, without the space: a line break here would end up in a header or a terminal. */

@@ -1,12 +1,19 @@
-import { AuthError, systemErrorCode } from '../errors.js';
+import { isUtf8 } from 'node:buffer';
+
+import { AuthError } from '../errors.js';
+import { faultOfDocument, isJson } from '../json-document.js';
 import { isProtectedAddress } from '../loopback.js';
-import { abortAfter } from '../running-time.js';
-import { faultOfDocument } from './json-document.js';
+import { timeLimit } from '../time-limit.js';
+import type { FetchOptions } from './proxied-fetch.js';
+import { findProxy, type Environment, type Proxy } from './proxy.js';
+import { reasonOf, unreachable } from './unreachable.js';
 
 /** What every request to a provider needs from outside. */
 export interface Wire {
   readonly signal: AbortSignal;
   readonly now: () => Date;
+  /** Names the proxies. */
+  readonly env: Environment;
   /** Method, address without its query, status: never a value. */
   readonly trace: (line: string) => void;
   /** A secret that has just come into being: it must not appear in any output from now on. */
@@ -30,9 +37,8 @@ export class ProviderBusy extends AuthError {
   }
 }
 
-type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 /** As openid-client declares it, so that what it hands over fits. */
-type FetchOptions = {
+type CustomFetchOptions = {
   body?: unknown;
   headers: Record<string, string>;
   method: string;
@@ -48,10 +54,9 @@ const mostRedirects = 3;
  * The fetch behind openid-client: https or loopback only, never a redirect with a credential, bounded in time and size,
  * and 5xx, 429 and 408 told apart from what the body may claim, for they never say anything about the session.
  */
-export function providerFetch(wire: Wire): (url: string, options: FetchOptions) => Promise<Response> {
-  return async (url, { body, ...rest }) => {
-    const init: RequestInit = { ...rest, ...(isRequestBody(body) && { body }) };
-    const response = await exchange(url, init, wire);
+export function providerFetch(wire: Wire): (url: string, options: CustomFetchOptions) => Promise<Response> {
+  return async (url, { body, headers, method }) => {
+    const response = await exchange(url, { headers, method, ...(isRequestBody(body) && { body }) }, wire);
     if (isRedirect(response)) {
       throw new AuthError(
         'protocol',
@@ -63,7 +68,7 @@ export function providerFetch(wire: Wire): (url: string, options: FetchOptions) 
 }
 
 /** For metadata, which carries no credential: redirects are followed within the origin. */
-export function metadataFetch(wire: Wire): (url: string, options: FetchOptions) => Promise<Response> {
+export function metadataFetch(wire: Wire): (url: string, options: CustomFetchOptions) => Promise<Response> {
   return async (url, { headers, method }) => {
     let address = url;
     for (let hop = 0; hop <= mostRedirects; hop++) {
@@ -86,39 +91,51 @@ export function metadataFetch(wire: Wire): (url: string, options: FetchOptions) 
   };
 }
 
-async function exchange(url: string, init: RequestInit, wire: Wire): Promise<Response> {
+type OneRequest = Pick<FetchOptions, 'headers' | 'method' | 'body'>;
+
+async function exchange(url: string, request: OneRequest, wire: Wire): Promise<Response> {
   if (!isProtectedAddress(new URL(url))) {
     throw new AuthError(
       'protocol',
       `the provider's endpoint ${withoutQuery(url)} is neither https nor on this machine`,
     );
   }
-  const timeout = abortAfter(
-    requestTimeoutMs,
-    new Error(`no answer within ${requestTimeoutMs / 1000} seconds`),
-  );
+  const silence = new Error(`no answer within ${requestTimeoutMs / 1000} seconds`);
   // In place of openid-client's own signal, whose time goes on while this process is stopped.
-  const signal = AbortSignal.any([wire.signal, timeout]);
-  const request: Fetch = fetch;
+  const signal = timeLimit(wire.signal, requestTimeoutMs, silence);
+  const proxy = findProxy(new URL(url), wire.env);
+  const about = `${request.method} ${withoutQuery(url)}`;
   try {
-    const response = await request(url, { ...init, redirect: 'manual', signal });
-    wire.trace(`${init.method ?? 'GET'} ${withoutQuery(url)}: ${response.status}`);
+    const response = await fetchThere(url, { ...request, redirect: 'manual', signal }, proxy, wire);
+    wire.trace(`${about}: ${response.status}`);
     if (response.status >= 500 || response.status === 429 || response.status === 408) {
       await response.body?.cancel();
       throw new ProviderBusy(response, withoutQuery(url), wire.now());
     }
     const whole = await readWhole(response);
-    if (init.method === 'GET') await assertDocument(whole, url);
+    // What an error says is for people, and written by far more careless code.
+    if (request.method === 'GET' || whole.ok) await assertDocument(whole, url);
     return whole;
   } catch (error) {
     wire.signal.throwIfAborted();
     if (error instanceof AuthError) throw error;
-    wire.trace(`${init.method ?? 'GET'} ${withoutQuery(url)}: ${reasonOf(error)}`);
-    throw new AuthError('network', `cannot reach ${new URL(url).host}: ${reasonOf(error)}`, {
-      hint: 'check the connection, then run the same command again; nothing that is stored was changed',
-      cause: error,
-    });
+    const cause: unknown = signal.aborted ? signal.reason : error;
+    wire.trace(`${about}: ${reasonOf(cause)}`);
+    throw await unreachable(new URL(url), cause, proxy, wire.signal);
   }
+}
+
+/** Node's own fetch knows no proxy. */
+async function fetchThere(
+  url: string,
+  options: FetchOptions,
+  proxy: Proxy | undefined,
+  wire: Wire,
+): Promise<Response> {
+  if (proxy === undefined) return fetch(url, options);
+  wire.conceal(proxy.password);
+  const { proxiedFetch } = await import('./proxied-fetch.js');
+  return proxiedFetch(proxy, url, options);
 }
 
 /** Seconds, or a date; anything else says nothing. */
@@ -142,27 +159,13 @@ async function readWhole(response: Response): Promise<Response> {
   return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers });
 }
 
-/** Metadata and keys are relied on, and kept; everything else is an answer to one request. */
+/** Metadata, keys and tokens are relied on, and kept. */
 async function assertDocument(response: Response, url: string): Promise<void> {
-  const fault = faultOfDocument(await response.clone().text());
+  const bytes = Buffer.from(await response.clone().arrayBuffer());
+  const text = bytes.toString().replace(/^\uFEFF/, '');
+  const fault = faultOfDocument(text) ?? (isJson(text) && !isUtf8(bytes) ? 'is not in UTF-8' : undefined);
   if (fault !== undefined) throw new AuthError('protocol', `the document at ${withoutQuery(url)} ${fault}`);
 }
-
-/** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */
-export function isAmbiguous(error: unknown): boolean {
-  if (!(error instanceof AuthError) || error.code !== 'network' || error.cause === undefined) return false;
-  const code = systemErrorCode(rootOf(error.cause)) ?? '';
-  return !neverSent.has(code) && !code.startsWith('ERR_TLS') && !/CERT|SIGNATURE/.test(code);
-}
-
-const neverSent: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
 
 function isRedirect({ status }: Response): boolean {
   return status >= 300 && status < 400;
@@ -176,37 +179,3 @@ function withoutQuery(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }
-
-/** Node hides the reason of "fetch failed" in the cause, and several reasons (IPv6, IPv4) in an AggregateError. */
-function rootOf(error: unknown): unknown {
-  const seen = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return seen instanceof AggregateError ? seen.errors[0] : seen;
-}
-
-function reasonOf(error: unknown): string {
-  const first = rootOf(error);
-  const code = systemErrorCode(first);
-  return (code && reasons[code]) ?? code ?? (first instanceof Error ? first.message : 'unknown failure');
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
-  ENOTFOUND: 'no such host',
-  EAI_AGAIN: 'the host name cannot be looked up right now',
-  ETIMEDOUT: 'connection timed out',
-  EHOSTUNREACH: 'host unreachable',
-  ENETUNREACH: 'network unreachable',
-  UND_ERR_SOCKET: 'connection closed',
-  UND_ERR_CONNECT_TIMEOUT: 'connection timed out',
-  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
-  UND_ERR_BODY_TIMEOUT: 'the answer stopped half-way',
-  CERT_HAS_EXPIRED: "the server's certificate has expired",
-  DEPTH_ZERO_SELF_SIGNED_CERT:
-    "the server's certificate is self-signed (NODE_EXTRA_CA_CERTS names a CA file of your own)",
-  SELF_SIGNED_CERT_IN_CHAIN:
-    'the certificate chain ends in an unknown CA (NODE_EXTRA_CA_CERTS names a CA file of your own)',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "the server's certificate cannot be verified (NODE_EXTRA_CA_CERTS names a CA file of your own)",
-  ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another host",
-};

@@ -1,6 +1,5 @@
+import { isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
-
-import type { ParseError } from 'jsonc-parser';
 
 import { AuthError, systemErrorCode } from '../errors.js';
 import { decodeConfiguration, type Configuration } from './decode-configuration.js';
@@ -24,31 +23,33 @@ export async function decodeText(text: string, file: ConfigurationFile): Promise
   return decodeConfiguration(await parse(text, file.path), file.path);
 }
 
-/** Plain JSON needs no parser of its own, which is what most calls find. */
 async function parse(text: string, path: string): Promise<unknown> {
+  const plain = parsePlainly(text);
+  if (plain !== undefined) return plain;
+  const { parseJsonc } = await import('./jsonc.js');
+  return parseJsonc(text, path);
+}
+
+/**
+ * Plain JSON needs no parser of its own, which is what most calls find. Undefined where it is something else, or an object
+ * holds a name twice: the last one would count in silence.
+ */
+function parsePlainly(text: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
-    const jsonc = await import('jsonc-parser');
-    const errors: ParseError[] = [];
-    const value: unknown = jsonc.parse(text, errors, { allowTrailingComma: true });
-    const first = errors[0];
-    if (first === undefined) return value;
-    const before = text.slice(0, first.offset).split('\n');
-    const place = `${path}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
-    throw new AuthError(
-      'usage',
-      `${place}: no valid JSON (${spelledOut(jsonc.printParseErrorCode(first.error))})`,
-      {
-        hint: 'mend that line; comments and trailing commas are allowed',
-      },
+    const value: unknown = JSON.parse(text);
+    const names = Array.from(text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g), ([, colon]) => colon).filter(
+      Boolean,
     );
+    return names.length === countNames(value) ? value : undefined;
+  } catch {
+    return undefined;
   }
 }
 
-/** `CloseBraceExpected` as a person would say it. */
-function spelledOut(code: string): string {
-  return code.replace(/(?<=.)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase();
+function countNames(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce((sum: number, inner) => sum + countNames(inner), own);
 }
 
 export function readText({ path, required }: ConfigurationFile): string {
@@ -56,7 +57,9 @@ export function readText({ path, required }: ConfigurationFile): string {
     const stats = statSync(path);
     if (!stats.isFile() || stats.size > largestFile)
       throw new AuthError('usage', `${path} is no configuration file`);
-    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+    const bytes = readFileSync(path);
+    if (!isUtf8(bytes)) throw new AuthError('usage', `${path} is not in UTF-8`);
+    return bytes.toString().replace(/^\uFEFF/, '');
   } catch (error) {
     if (error instanceof AuthError) throw error;
     const reason = systemErrorCode(error);

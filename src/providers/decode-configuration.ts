@@ -1,5 +1,5 @@
 import { AuthError } from '../errors.js';
-import { assertProviderName, isScope, issuerFault, type ProviderEntry } from './provider.js';
+import { isClientId, isProviderName, isScope, issuerFault, type ProviderEntry } from './provider.js';
 
 /** `config.json`. Nothing in it is secret. */
 export interface Configuration {
@@ -19,7 +19,7 @@ export async function decodeConfiguration(value: unknown, file: string): Promise
   };
   const fields = objectAt(value, '', ['$schema', 'defaultProvider', 'store', 'providers'], at);
   const { defaultProvider, store, providers } = fields;
-  if (defaultProvider !== undefined && typeof defaultProvider !== 'string')
+  if (defaultProvider !== undefined && !isProviderName(defaultProvider))
     at('defaultProvider', 'the name of a provider');
   if (store !== undefined && store !== 'keychain' && store !== 'file') at('store', '"keychain" or "file"');
   const entries = providers === undefined ? {} : objectAt(providers, 'providers', undefined, at);
@@ -39,11 +39,7 @@ const plainFields: ReadonlySet<string> = new Set(['issuer', 'clientId', 'scope']
 
 async function decodeEntry(name: string, value: unknown, at: Complain): Promise<ProviderEntry> {
   const path = `providers.${name}`;
-  try {
-    assertProviderName(name);
-  } catch {
-    at(path, 'named with a-z 0-9 . _ : - only');
-  }
+  if (!isProviderName(name)) at(path, 'named with a-z 0-9 . _ : - only');
   const entry = objectAt(value, path, undefined, at);
   if (Object.keys(entry).some((field) => !plainFields.has(field))) {
     const { decodeEntirely } = await import('./entry-schema.js');
@@ -54,6 +50,7 @@ async function decodeEntry(name: string, value: unknown, at: Complain): Promise<
   const fault = issuerFault(issuer);
   if (fault !== undefined) at(`${path}.issuer`, `the URL of an issuer, but it ${fault}`);
   if (typeof clientId !== 'string' || clientId === '') return at(`${path}.clientId`, 'the client ID, a text');
+  if (!isClientId(clientId)) return at(`${path}.clientId`, 'of printable ASCII characters (RFC 6749 A.1)');
   if (scope === undefined) return { issuer, clientId };
   if (typeof scope !== 'string' || !isScope(scope))
     return at(`${path}.scope`, 'scopes separated by single spaces');

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 
 import { isProtectedAddress } from '../loopback.js';
-import { isScope, issuerFault } from './provider.js';
+import { isClientId, isScope, issuerFault } from './provider.js';
 
 /**
  * What a provider's entry may say beyond issuer, client and scope: how this provider differs from the standards, and how the
@@ -190,7 +190,10 @@ export const entrySchema = v.strictObject(
         ({ input }) => `the URL of an issuer, but it ${issuerFault(input) ?? ''}`,
       ),
     ),
-    clientId: text('the client ID, a text'),
+    clientId: v.pipe(
+      text('the client ID, a text'),
+      v.check(isClientId, 'of printable ASCII characters (RFC 6749 A.1)'),
+    ),
     scope: v.optional(scope),
     /** The catalogue's entry that this one was made from: for its advice. */
     preset: v.optional(text('the name of a preset')),

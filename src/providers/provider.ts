@@ -23,8 +23,17 @@ export function ownerOf({ name, issuer, clientId, metadata }: Provider): {
 
 const longestName = 64;
 
+export function isProviderName(name: unknown): boolean {
+  return (
+    typeof name === 'string' &&
+    /^[a-z0-9][a-z0-9._:-]*$/.test(name) &&
+    name.length <= longestName &&
+    !name.includes('..')
+  );
+}
+
 export function assertProviderName(name: string): void {
-  if (!/^[a-z0-9][a-z0-9._:-]*$/.test(name) || name.length > longestName || name.includes('..')) {
+  if (!isProviderName(name)) {
     throw new AuthError('usage', `"${name}" cannot be a provider's name`, {
       hint: `use up to ${longestName} of a-z 0-9 . _ : - and begin with a letter or a digit`,
     });
@@ -46,6 +55,11 @@ export function issuerFault(issuer: string): string | undefined {
   if (url.port === '0') return 'names port 0';
   if (!isProtectedAddress(url)) return 'is plain http, which is accepted on this machine only';
   return undefined;
+}
+
+/** RFC 6749 A.1. */
+export function isClientId(clientId: string): boolean {
+  return /^[\x20-\x7e]+$/.test(clientId);
 }
 
 /** RFC 6749 3.3. */

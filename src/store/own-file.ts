@@ -107,11 +107,20 @@ export function storeTrouble(
   error: unknown,
 ): AuthError {
   if (error instanceof AuthError) return error;
-  const reason = systemErrorCode(error) ?? 'unknown failure';
+  const reason = reasonOf(error);
   return new AuthError('store', `cannot ${verb} ${path}: ${explanations[reason] ?? reason}`, {
     hint: hints[reason],
     cause: error,
   });
+}
+
+/** EDQUOT, for which Node has no name, on Linux and on macOS. */
+const overQuota: ReadonlySet<unknown> = new Set([-122, -69]);
+
+function reasonOf(error: unknown): string {
+  const code = systemErrorCode(error);
+  const isOverQuota = error instanceof Error && 'errno' in error && overQuota.has(error.errno);
+  return code === 'UNKNOWN' && isOverQuota ? 'EDQUOT' : (code ?? 'unknown failure');
 }
 
 function assertOwned(path: string, stats: Stats, { uid }: Ownership): void {

@@ -3,6 +3,7 @@ import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { overwriteFile, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
+import { systemErrorCode } from '../errors.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
@@ -74,8 +75,10 @@ export class SessionWriter {
         this.#writing(this.#store.path(fileName), (path) => {
           try {
             reserved.commit(sealed);
-          } catch {
-            // The folder became read-only since; what lies in the file is worth nothing any more.
+          } catch (error) {
+            // The folder became read-only since; what lies in the file is worth nothing any more. A disk that reports an
+            // error is another matter: what it has must not be touched.
+            if (!isAboutTheFolder(error)) throw error;
             overwriteFile(path, sealed);
           }
         });
@@ -237,6 +240,10 @@ export class SessionWriter {
       throw storeTrouble('write', path, error);
     }
   }
+}
+
+function isAboutTheFolder(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS'].includes(systemErrorCode(error) ?? '');
 }
 
 function sessionFileName({ provider, issuer, clientId, account, endpoints }: Session): string {

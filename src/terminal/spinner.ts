@@ -19,7 +19,8 @@ export async function startSpinner(
   const line = () => `${text} (${timeLeft(until.getTime() - world.now().getTime())} left, Ctrl-C to cancel)`;
   await terminal.settled();
   // By default ora takes stdin over, and with it Ctrl-C and what a person pastes.
-  const spinner = ora({ text: line(), stream, discardStdin: false }).start();
+  const color = terminal.hasColour ? 'cyan' : false;
+  const spinner = ora({ text: line(), stream, color, discardStdin: false }).start();
   const clock = setInterval(() => (spinner.text = line()), 1_000);
   clock.unref();
   terminal.around((write) => {

@@ -3,7 +3,7 @@ import type { ChalkInstance } from 'chalk';
 import type { AuthError } from '../errors.js';
 import type { World } from '../world.js';
 import { Redactor } from '../redactor.js';
-import { oneLine } from '../remote-text.js';
+import { redactedLine } from '../remote-text.js';
 
 export interface TerminalOptions {
   readonly quiet?: boolean | undefined;
@@ -37,23 +37,23 @@ export class Terminal {
   readonly conceal = (secret: string): void => this.#redactor.conceal(secret);
 
   notice(text: string, label?: { readonly text: string; readonly style: Style }): void {
-    if (!this.#options.quiet) this.#line(label?.text, label?.style, oneLine(text));
+    if (!this.#options.quiet) this.#line(label?.text, label?.style, this.#shown(text));
   }
 
   /** What must reach the person even with --quiet. */
   readonly say = (text: string): void => this.#line(undefined, undefined, text);
 
-  readonly warn = (text: string): void => this.#line('warning:', 'yellow', oneLine(text));
+  readonly warn = (text: string): void => this.#line('warning:', 'yellow', this.#shown(text));
 
-  readonly hint = (text: string): void => this.#line('hint:', 'cyan', oneLine(text));
+  readonly hint = (text: string): void => this.#line('hint:', 'cyan', this.#shown(text));
 
   readonly trace = (text: string): void => {
-    if (this.#options.verbose) this.#line('trace:', 'dim', oneLine(text));
+    if (this.#options.verbose) this.#line('trace:', 'dim', this.#shown(text));
   };
 
   fail(error: AuthError): void {
-    const message = oneLine(error.message);
-    const hint = error.hint === undefined ? undefined : oneLine(error.hint);
+    const message = this.#shown(error.message);
+    const hint = error.hint === undefined ? undefined : this.#shown(error.hint);
     if (this.#options.json) {
       this.#line(undefined, undefined, JSON.stringify({ error: { code: error.code, message, hint } }));
       return;
@@ -74,16 +74,20 @@ export class Terminal {
     return this.#pending;
   }
 
+  #shown(text: string): string {
+    return redactedLine(text, this.redact);
+  }
+
   #line(label: string | undefined, style: Style | undefined, text: string): void {
     const safe = this.#redactor.redact(text);
     const write = (shown: string | undefined) =>
       this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${safe}\n`));
     this.#pending = this.#pending.then(async () => {
-      write(label && style && this.#hasColour ? (await this.#loadChalk())[style](label) : label);
+      write(label && style && this.hasColour ? (await this.#loadChalk())[style](label) : label);
     });
   }
 
-  get #hasColour(): boolean {
+  get hasColour(): boolean {
     const { env } = this.#world;
     return this.isInteractive && !isSet(env['NO_COLOR']) && env['TERM'] !== 'dumb';
   }

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { signedIn, type Newcomer } from '../support/newcomer.js';
 import { childrenOf, killIfThere } from '../support/processes.js';
 import { launcher, type Machine, type Outcome } from '../support/run.js';
-import { randomNumbers } from './random.js';
+import { randomNumbers } from '../support/random.js';
 import { expectNoneUsedTwice, requestReached, success, timed } from './session.js';
 
 /** `npm run test:faults` asks for the full number; a quick form is part of the normal tests. */
@@ -23,10 +23,11 @@ function startRefresh({ env: environment }: Machine): ChildProcess {
 type Kill = (child: ChildProcess) => void;
 
 const kills: readonly [title: string, kill: Kill][] = [
-  ['SIGKILL of the caller', (child) => void child.kill('SIGKILL')],
-  ['SIGKILL of its whole process group', (child) => void process.kill(-Number(child.pid), 'SIGKILL')],
-  ['SIGINT of the process group', (child) => void process.kill(-Number(child.pid), 'SIGINT')],
-  ['SIGTERM of the caller', (child) => void child.kill('SIGTERM')],
+  ['REF-12: SIGKILL of the caller', (child) => void child.kill('SIGKILL')],
+  ['REF-12: SIGKILL of its whole process group', (child) => void process.kill(-Number(child.pid), 'SIGKILL')],
+  ['REF-10: SIGINT of the process group', (child) => void process.kill(-Number(child.pid), 'SIGINT')],
+  ['REF-10: SIGTERM of the caller', (child) => void child.kill('SIGTERM')],
+  ['REF-10: SIGHUP of the caller', (child) => void child.kill('SIGHUP')],
 ];
 
 /** Most kills at any moment meet Node's start; half of the rounds aim at the provider's commit. */
@@ -107,7 +108,7 @@ describe.skipIf(platform !== 'linux')('SIGKILL of everything, the helper include
   const timeout = 30_000 + rounds * 5_000;
 
   test(
-    'loses no session where the provider forgives a used refresh token for 10 s',
+    'REF-13: loses no session where the provider forgives a used refresh token for 10 s',
     { timeout },
     async ({ task }) => {
       const { acme, machine } = await signedIn(undefined, { refreshTokenReuseGrace: 10_000 });
@@ -120,7 +121,7 @@ describe.skipIf(platform !== 'linux')('SIGKILL of everything, the helper include
   );
 
   test(
-    'with a strict provider every loss lies between request and commit, and says so',
+    'REF-14: with a strict provider every loss lies between request and commit, and says so',
     { timeout },
     async ({ task }) => {
       let lost = 0;

@@ -6,7 +6,8 @@ import { expect, test } from 'vitest';
 import { signedIn, type Newcomer } from '../support/newcomer.js';
 import { holdersOf, until } from '../support/processes.js';
 import type { Outcome } from '../support/run.js';
-import { expectNoneUsedTwice, expired, sessionFile, success } from './session.js';
+import { onlySessionFile } from '../support/sessions.js';
+import { expectNoneUsedTwice, expired, success } from './session.js';
 
 /** 100 and 10 in `npm run test:faults`. */
 const processes = Number(env['AUTHCLI_FAULT_PROCESSES'] ?? 12);
@@ -29,7 +30,7 @@ async function expire({ acme, machine }: Newcomer): Promise<void> {
  * otherwise hardly two refreshes would overlap, as a hundred starts of Node take longer than one request.
  */
 async function allAtOnce({ acme, machine }: Newcomer): Promise<Outcome[]> {
-  const queue = `${sessionFile(machine)}.queue`;
+  const queue = `${onlySessionFile(machine)}.queue`;
   const running: Promise<Outcome>[] = [];
   acme.answerNext('/token', async () => {
     while (running.length < processes) running.push(machine.spawn(['token']));

@@ -9,8 +9,9 @@ import { describe, expect, test } from 'vitest';
 import { login, signedIn, type Newcomer } from '../support/newcomer.js';
 import { holdersOf, until } from '../support/processes.js';
 import { launcher, type Machine, type Outcome } from '../support/run.js';
-import { randomNumbers } from './random.js';
-import { expectNoneUsedTwice, requestReached, sessionFile, success } from './session.js';
+import { onlySessionFile } from '../support/sessions.js';
+import { randomNumbers } from '../support/random.js';
+import { expectNoneUsedTwice, requestReached, success } from './session.js';
 
 /** 100 in `npm run test:faults`. */
 const rounds = Number(env['AUTHCLI_FAULT_RACES'] ?? 3);
@@ -23,7 +24,7 @@ async function duringRefresh(
   { acme, machine }: Newcomer,
   start: () => Promise<Outcome>,
 ): Promise<{ refreshed: Outcome; other: Outcome }> {
-  const lock = `${sessionFile(machine)}.lock`;
+  const lock = `${onlySessionFile(machine)}.lock`;
   let other: Promise<Outcome> | undefined;
   acme.answerNext('/token', async () => {
     other = start();

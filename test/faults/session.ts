@@ -1,10 +1,8 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { expect } from 'vitest';
 
 import type { Answer, Provider } from '../support/provider.js';
-import type { Machine, Outcome } from '../support/run.js';
+import { refreshTokensUsed } from '../support/refresh-tokens.js';
+import type { Outcome } from '../support/run.js';
 
 /** Of `authcli token`. */
 export const success: Outcome = { exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' };
@@ -18,19 +16,13 @@ export const expired: Answer = {
 
 /** A second use of a refresh token ends its whole family, whether anybody noticed by now or not. */
 export function expectNoneUsedTwice(acme: Provider): void {
-  const used = acme.requestsTo('/token').flatMap(({ parameters }) => parameters['refresh_token'] ?? []);
+  const used = refreshTokensUsed(acme);
   expect(new Set(used).size).toBe(used.length);
 }
 
 /** Settles when the next request is at that endpoint, which then answers as it would have. */
 export function requestReached(acme: Provider, path = '/token'): Promise<void> {
   return new Promise((resolve) => acme.answerNext(path, async () => resolve()));
-}
-
-/** The only one's. */
-export function sessionFile({ folder }: Machine): string {
-  const sessions = join(folder, 'state', 'sessions');
-  return join(sessions, readdirSync(sessions).find((name) => name.endsWith('.session')) ?? '');
 }
 
 export interface Timed {

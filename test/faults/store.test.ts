@@ -8,9 +8,9 @@ import { expect, test } from 'vitest';
 import { forThisTest, keyringInstalled, startKeyring, type KeyringSession } from '../support/keyring.js';
 import { login, newcomer, type Newcomer } from '../support/newcomer.js';
 import { isOnPath, requirement } from '../support/requirements.js';
-import { asNobody, behind, giveToNobody, type Outcome } from '../support/run.js';
+import { behind, obeyingModes, type Outcome } from '../support/run.js';
 import { canMount, onSmallDisk } from '../support/small-disk.js';
-import { randomNumbers } from './random.js';
+import { randomNumbers } from '../support/random.js';
 import { expectNoneUsedTwice, success, timed, type Timed } from './session.js';
 
 /** 100 in `npm run test:faults`. */
@@ -49,7 +49,7 @@ const ofKeychain = {
 
 const faults: readonly Fault[] = [
   {
-    title: 'a full disk',
+    title: 'REF-17: a full disk',
     isPossible: requirement('unshare, nsenter', isOnPath('unshare') && isOnPath('nsenter')) && canMount(),
     lanes: 1,
     trouble: /^error: cannot write \S+: no space left on the disk\nhint: free some space, then run .*\n$/,
@@ -65,8 +65,7 @@ const faults: readonly Fault[] = [
     },
   },
   {
-    title: 'a read-only folder',
-    // Root ignores mode bits.
+    title: 'REF-16, STO-08: a read-only folder',
     isPossible: requirement('setpriv', isOnPath('setpriv')) && getuid?.() === 0,
     lanes: 1,
     trouble:
@@ -75,11 +74,10 @@ const faults: readonly Fault[] = [
     prepare: async () => {
       const { acme, machine } = await newcomer();
       expect(await login(machine)).toMatchObject({ exitCode: 0 });
-      giveToNobody(machine.folder);
       const sessions = join(machine.folder, 'state', 'sessions');
       return {
         acme,
-        machine: behind(machine, ...asNobody),
+        machine: behind(machine, ...obeyingModes),
         begin: () => chmodSync(sessions, 0o500),
         end: () => chmodSync(sessions, 0o700),
       };
@@ -87,7 +85,7 @@ const faults: readonly Fault[] = [
   },
   {
     ...ofKeychain,
-    title: 'a locked keychain',
+    title: 'REF-16, STO-12: a locked keychain',
     trouble: /^error: the keyring is locked\nhint: unlock it in the desktop session, .*\n$/,
     prepare: () => withKeyring((keyring) => ({ begin: () => keyring.lock(), end: () => keyring.unlock() })),
   },

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import { signedIn } from '../support/newcomer.js';
 import type { Answer } from '../support/provider.js';
-import { randomNumbers } from './random.js';
+import { randomNumbers } from '../support/random.js';
 import { success } from './session.js';
 
 /** 1,000 in `npm run test:faults`. */

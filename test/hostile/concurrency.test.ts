@@ -13,7 +13,7 @@ import type { ProviderOptions } from '../support/provider-configuration.js';
 import type { Provider } from '../support/provider.js';
 import { refreshTokensUsed } from '../support/refresh-tokens.js';
 import { agent, type Machine, type Outcome } from '../support/run.js';
-import { openedSession, sessionFiles } from '../support/sessions.js';
+import { onlySessionFile, openedSession, sessionFiles } from '../support/sessions.js';
 import { pendingLogin } from './pending-login.js';
 import { isFull, patience } from './sizes.js';
 
@@ -24,10 +24,6 @@ async function signedIn(options?: ProviderOptions): Promise<Newcomer> {
   const known = await newcomer(undefined, options);
   expect(await login(known.machine)).toMatchObject({ exitCode: 0, stdout: '' });
   return known;
-}
-
-function onlySessionFile(machine: Machine): string {
-  return sessionFiles(machine)[0] ?? '';
 }
 
 async function until(condition: () => boolean): Promise<void> {

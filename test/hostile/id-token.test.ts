@@ -367,6 +367,11 @@ describe('IDT-12: a key that no provider should publish verifies nothing', () =>
     expect(await forgedSignIn(known, signedBy(stranger))).toEqual(refused());
   });
 
+  test('of several one must be named', async () => {
+    const known = await newcomerAt([ours.jwk, { ...stranger.jwk, kid: 'theirs' }]);
+    expect(await forgedSignIn(known, signedBy(ours, { kid: undefined }))).toEqual(refused());
+  });
+
   test('the only one there is needs no ID', async () => {
     expect(await signInWith(signedBy(ours, { kid: undefined }))).toEqual(accepted);
   });

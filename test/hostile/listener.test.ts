@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { chromiumInstalled, startChromium } from '../support/chromium.js';
+import { chromiumInstalled, signInOn, startChromium } from '../support/chromium.js';
 import { expectHarmless } from '../support/harmless-reply.js';
 import { login as signInAtOnce, newcomer, startAcme, type Newcomer } from '../support/newcomer.js';
 import type { Provider } from '../support/provider.js';
@@ -960,11 +960,7 @@ describe.skipIf(!requirement('chromium', chromiumInstalled))('in Chromium', () =
       const referers: (string | undefined)[] = [];
       page.on('request', (request) => referers.push(request.headers()['referer']));
 
-      await page.goto(login.authorizationUrl.href);
-      await page.fill('input[name=login]', 'jane@acme.test');
-      await page.click('button');
-      await page.click('button[value=allow]');
-      await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+      await signInOn(page, login.authorizationUrl);
       const { exitCode, stdout } = await login.outcome;
       expect(exitCode).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ provider: 'acme', account: { email: 'jane@acme.test' } });

@@ -1,14 +1,11 @@
-import { spawn } from 'node:child_process';
-import { execPath } from 'node:process';
-import { text } from 'node:stream/consumers';
-
 import { onTestFinished } from 'vitest';
 
-import { launcher, type Machine, type Outcome } from '../support/run.js';
+import type { Machine, Outcome, RunningProgram } from '../support/run.js';
 import { approves, authorizationResponse } from '../support/user-agents.js';
 
 /** The built program, waiting for the person's browser. */
 export interface PendingLogin {
+  readonly program: RunningProgram;
   readonly pid: number;
   readonly authorizationUrl: URL;
   readonly redirectUri: URL;
@@ -36,29 +33,20 @@ export async function pendingLoginWithBrowser(
   env: Readonly<Record<string, string>> = {},
   cwd?: string,
 ): Promise<PendingLogin> {
-  const child = spawn(execPath, [launcher, 'login', '--prompt', 'consent', ...argv], {
-    env: { ...machine.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    cwd,
-  });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  let stderr = '';
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const shown = new Promise<URL>((resolve, reject) => {
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      stderr += chunk;
-      const url = /^ {2}(https?:\S+)\n/m.exec(stderr)?.[1];
-      if (url !== undefined) resolve(new URL(url));
-    });
-    void ended.then(() => reject(new Error(`the login ended before it showed a URL:\n${stderr}`)));
-  });
-  const stdout = text(child.stdout);
-  const authorizationUrl = await shown;
+  const program = machine.start(
+    ['login', '--prompt', 'consent', ...argv],
+    env,
+    cwd === undefined ? [] : ['env', '-C', cwd],
+  );
+  onTestFinished(() => void program.child.kill('SIGKILL'));
+  const [, shown = ''] = await program.said(/^ {2}(https?:\S+)\n/m);
+  const authorizationUrl = new URL(shown);
   const redirectUri = new URL(authorizationUrl.searchParams.get('redirect_uri') ?? '');
-  const outcome = ended.then(async (exitCode) => ({ exitCode, stdout: await stdout, stderr }));
+  const { pid, outcome } = program;
   const response = () => authorizationResponse(authorizationUrl, redirectUri);
   return {
-    pid: child.pid ?? 0,
+    program,
+    pid,
     authorizationUrl,
     redirectUri,
     state: authorizationUrl.searchParams.get('state') ?? '',

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { chromium, type BrowserContext } from 'playwright-core';
+import { chromium, type BrowserContext, type Page } from 'playwright-core';
 
 const executablePath = '/usr/bin/chromium';
 
@@ -11,6 +11,7 @@ export const chromiumInstalled = existsSync(executablePath);
 /** Debian's Chromium with a profile of its own, which is gone after `close`. */
 export async function startChromium(): Promise<{
   readonly context: BrowserContext;
+  readonly profile: string;
   readonly close: () => Promise<void>;
 }> {
   const profile = mkdtempSync(join(tmpdir(), 'authcli-chromium-'));
@@ -29,9 +30,19 @@ export async function startChromium(): Promise<{
   });
   return {
     context,
+    profile,
     close: async () => {
       await context.close();
       rmSync(profile, { recursive: true, force: true });
     },
   };
+}
+
+/** Jane signs in and allows the access; the listener's page is shown then. */
+export async function signInOn(page: Page, authorizationUrl: URL): Promise<void> {
+  await page.goto(authorizationUrl.href);
+  await page.fill('input[name=login]', 'jane@acme.test');
+  await page.click('button');
+  await page.click('button[value=allow]');
+  await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
 }

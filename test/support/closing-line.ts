@@ -1,6 +1,8 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** The last line of a run, the same in every tool: `N passed, N failed, N skipped`. A file that cannot even run counts as failed. */
+import { leaksOfTheRun } from './leak-check.js';
+
+/** The last line of a run, the same in every tool: `N passed, N failed, N skipped`. A file that cannot even run counts as failed, and so does a secret left behind. */
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
@@ -13,6 +15,11 @@ export default class ClosingLine implements Reporter {
         if (test.options.mode === 'skip' || test.options.mode === 'todo') count.skipped++;
         else count[state === 'pending' ? 'failed' : state]++;
       }
+    }
+    for (const leak of leaksOfTheRun()) {
+      process.stdout.write(`\nleft behind: ${leak}\n`);
+      process.exitCode = 1;
+      count.failed++;
     }
     process.stdout.write(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`);
   }

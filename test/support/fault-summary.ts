@@ -1,6 +1,6 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-import { seed } from '../faults/random.js';
+import { seed } from './random.js';
 
 /** What a test of the fault suite has measured, for the summary. */
 interface Measured {

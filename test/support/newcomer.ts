@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { expect, onTestFinished } from 'vitest';
 
+import { forThisTest, startKeyring, type KeyringSession } from './keyring.js';
 import type { ProviderOptions } from './provider-configuration.js';
 import { startProvider, type Provider } from './provider.js';
 import { agent, newMachine, type Machine, type Outcome } from './run.js';
@@ -49,4 +53,25 @@ export async function signedIn(...known: Parameters<typeof newcomer>): Promise<N
   const { acme, machine } = await newcomer(...known);
   expect(await login(machine)).toMatchObject({ exitCode: 0 });
   return { acme, machine };
+}
+
+export interface KeychainUser extends Newcomer {
+  readonly keyring: KeyringSession;
+  /** Of the item that holds the key. */
+  readonly account: string;
+}
+
+/** Jane has signed in, and the key of her session is in a keyring of her own. */
+export async function signedInWithKeyring(): Promise<KeychainUser> {
+  const keyring = await forThisTest(startKeyring());
+  const { acme, machine } = await newcomer(keyring.env);
+  expect(await login(machine, '--json')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('"store":"keychain"'),
+  });
+  return { keyring, acme, machine, account: keychainAccount(machine) };
+}
+
+export function keychainAccount({ folder }: Machine): string {
+  return /"id":"(\w+)"/.exec(readFileSync(join(folder, 'state', 'store.json'), 'utf8'))?.[1] ?? '';
 }

@@ -1,10 +1,17 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import type { AdapterFactory, ClientMetadata, Configuration, JWK, interactionPolicy } from 'oidc-provider';
+import type { Certificate } from './certificates.js';
 import { errorPage, signOutPage } from './provider-pages.js';
 
 export interface ProviderOptions {
   /** One that the system chooses, when absent. */
   readonly port?: number;
+  /** The host of the issuer; 127.0.0.1, when absent. */
+  readonly host?: string;
+  /** The address that it listens on; 127.0.0.1, when absent. */
+  readonly address?: string;
+  /** The issuer is https then. */
+  readonly certificate?: Certificate;
   /** Clients next to the public one named `cli`. */
   readonly clients?: readonly ClientMetadata[];
   /** Seconds. */

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { IncomingMessage, createServer } from 'node:http';
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
+import { noteCanaries } from './canaries.js';
 import { listen } from './listen.js';
 import { firstAccounts, providerConfiguration } from './provider-configuration.js';
 import type { Account, ProviderOptions } from './provider-configuration.js';
@@ -23,11 +25,13 @@ export interface ProviderRequest {
   /** Of the query and of the form together. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly headers: IncomingHttpHeaders;
+  /** Where its connection came from. */
+  readonly remotePort: number | undefined;
 }
 
 /** What one request gets in place of the provider's own answer. */
 export type Answer =
-  | { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string }
+  | { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string | Buffer }
   /** The connection is cut, the request is not acted on. */
   | 'reset'
   /** The request is acted on, and the connection cut in place of the answer. */
@@ -45,8 +49,12 @@ export interface Provider {
   requestsTo(path: string): ProviderRequest[];
   /** Queued: each call is for one request to that path. */
   answerNext(path: string, answer: Answer): void;
+  /** Each request to that path for which nothing is queued; with undefined the provider itself answers again. */
+  answerAlways(path: string, answer: Answer | undefined): void;
   /** Ends every session on the provider's side; the tokens that it gave are worth nothing then. */
   endSessions(): void;
+  /** Nothing reaches it until the function that this gives is called. */
+  unplug(): Promise<() => Promise<void>>;
   stop(): Promise<void>;
 }
 
@@ -63,18 +71,24 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     return storage;
   };
 
-  const server = createServer();
-  const issuer = `http://127.0.0.1:${await listen(server, '127.0.0.1', options.port)}`;
+  const { host = '127.0.0.1', address = '127.0.0.1', port = 0, certificate } = options;
+  const server = certificate ? createTlsServer(certificate) : createServer();
+  const bound = await listen(server, address, port);
+  const issuer = `${certificate ? 'https' : 'http'}://${host}:${bound}`;
   const provider = new OidcProvider(issuer, providerConfiguration(options, accounts, policy, adapter));
+  provider.on('authorization.success', (_context, response) => noteCanaries(response));
+  provider.on('grant.success', ({ body }) => noteCanaries(body));
   const protocol = provider.callback();
 
   const requests: ProviderRequest[] = [];
   const answers = new Map<string, Answer[]>();
+  const lasting = new Map<string, Answer | undefined>();
   server.on('request', (incoming, response) => {
     const handle = async () => {
       const [request, record] = await received(incoming);
       requests.push(record);
-      const answer = answers.get(record.path)?.shift();
+      noteCanaries(record.parameters);
+      const answer = answers.get(record.path)?.shift() ?? lasting.get(record.path);
       if (await takesOver(answer, record, response)) return;
       const { path, parameters } = record;
       if (path.startsWith('/interaction/')) await interact(provider, accounts, request, response, parameters);
@@ -90,14 +104,21 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     requests,
     requestsTo: (path) => requests.filter((request) => request.path === path),
     answerNext: (path, answer) => answers.set(path, [...(answers.get(path) ?? []), answer]),
+    answerAlways: (path, answer) => void lasting.set(path, answer),
     endSessions: () => storages.forEach((storage) => storage.clear()),
-    stop: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
+    unplug: async () => {
+      await close(server);
+      return async () => void (await listen(server, address, bound));
     },
+    stop: () => close(server),
   };
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
 }
 
 /** The whole request is read first, so that the record is complete and the provider can still read it. */
@@ -117,7 +138,8 @@ async function received(incoming: IncomingMessage): Promise<[IncomingMessage, Pr
   const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
   const form = new URLSearchParams(isForm ? body.toString() : '');
   const parameters = Object.fromEntries([...searchParams, ...form]);
-  return [request, { method, path: pathname, url, parameters, headers }];
+  const { remotePort } = incoming.socket;
+  return [request, { method, path: pathname, url, parameters, headers, remotePort }];
 }
 
 /** Whether `answer` leaves nothing for the provider to do. */
@@ -142,8 +164,17 @@ async function takesOver(
         await answer(request, response);
         return response.headersSent;
       }
+      noteCanaries(parsed(answer.body?.toString()));
       response.writeHead(answer.status, answer.headers).end(answer.body);
       return true;
+  }
+}
+
+function parsed(body = ''): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
   }
 }
 

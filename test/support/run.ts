@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as ownEnvironment, execPath, getuid } from 'node:process';
 import { text } from 'node:stream/consumers';
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 import { onTestFinished } from 'vitest';
@@ -15,6 +15,7 @@ import { secretReader } from '../../src/platform/secret-source.js';
 import { askRefreshHelper } from '../../src/platform/refresh-helper-process.js';
 import { secretService } from '../../src/store/secret-service.js';
 import type { World } from '../../src/world.js';
+import { assertNoCanary, assertNoCanaryIn, noteCanary, tokens } from './canaries.js';
 
 /** What a command line leaves behind for whoever called it. */
 export interface Outcome {
@@ -37,11 +38,32 @@ export interface Machine {
   configure(configuration: object): void;
   /** The built program as a process of its own. */
   spawn(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>;
+  /** The same, while it runs. @param starter a command that changes what it may do, such as `prlimit` */
+  start(
+    argv: readonly string[],
+    env?: Readonly<Record<string, string>>,
+    starter?: readonly string[],
+  ): RunningProgram;
+}
+
+export interface RunningProgram {
+  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly pid: number;
+  readonly outcome: Promise<Outcome>;
+  /** Waits until stderr has said it, at the latest until the program ends. */
+  said(pattern: RegExp): Promise<RegExpExecArray>;
 }
 
 export function newMachine(additional: Readonly<Record<string, string>> = {}): Machine {
   const folder = mkdtempSync(join(tmpdir(), 'authcli-test-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => {
+    try {
+      assertNoCanaryIn(folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+  noteCanary('passphrase', additional['AUTHCLI_STORE_PASSPHRASE']);
   const env = {
     PATH: ownEnvironment['PATH'] ?? '',
     HOME: folder,
@@ -60,7 +82,8 @@ export function newMachine(additional: Readonly<Record<string, string>> = {}): M
     },
     run: (argv, { isTerminal = false, ...world } = {}) =>
       runHere(argv, { ...quietWorld(env), ...world }, isTerminal),
-    spawn: (argv, more) => runProgram([execPath, launcher, ...argv], { ...env, ...more }),
+    spawn: (argv, more) => startProgram(argv, { ...env, ...more }).outcome,
+    start: (argv, more, starter) => startProgram(argv, { ...env, ...more }, starter),
   };
 }
 
@@ -68,19 +91,13 @@ export function newMachine(additional: Readonly<Record<string, string>> = {}): M
 export function behind(machine: Machine, ...starter: readonly string[]): Machine {
   return {
     ...machine,
-    spawn: (argv, more) => runProgram([...starter, execPath, launcher, ...argv], { ...machine.env, ...more }),
+    spawn: (argv, more) => machine.start(argv, more, starter).outcome,
+    start: (argv, more, own = []) => machine.start(argv, more, [...starter, ...own]),
   };
 }
 
-/** Root ignores mode bits, so what is about them runs as nobody. */
-export const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
-
-export function giveToNobody(folder: string): void {
-  chownSync(folder, 65534, 65534);
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    chownSync(join(entry.parentPath, entry.name), 65534, 65534);
-  }
-}
+/** Root ignores mode bits; without this capability it does not. */
+export const obeyingModes = ['setpriv', '--bounding-set=-dac_override'];
 
 async function runHere(argv: readonly string[], world: World, isTerminal: boolean): Promise<Outcome> {
   let stdout = '';
@@ -90,7 +107,15 @@ async function runHere(argv: readonly string[], world: World, isTerminal: boolea
     stdout: { isTTY: false, write: (written) => (stdout += written) },
     stderr: { isTTY: isTerminal, write: (written) => (stderr += written) },
   });
-  return { exitCode, stdout, stderr };
+  return withoutSecrets({ exitCode, stdout, stderr }, argv);
+}
+
+/** Checked at every run of every test: what is known to be secret by now is in no output but that of `authcli token`. */
+function withoutSecrets(outcome: Outcome, argv: readonly string[]): Outcome {
+  const command = `authcli ${argv.join(' ')}`;
+  assertNoCanary(outcome.stderr, `stderr of ${command}`);
+  assertNoCanary(outcome.stdout, `stdout of ${command}`, argv.includes('token') ? tokens : undefined);
+  return outcome;
 }
 
 function quietWorld(env: Readonly<Record<string, string>>): World {
@@ -113,12 +138,41 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
   };
 }
 
-async function runProgram(
-  [command = '', ...args]: readonly string[],
+function startProgram(
+  argv: readonly string[],
   env: Readonly<Record<string, string>>,
-): Promise<Outcome> {
+  starter: readonly string[] = [],
+): RunningProgram {
+  const [command = '', ...args] = [...starter, execPath, launcher, ...argv];
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
-  return { exitCode, stdout, stderr };
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  const stdout = text(child.stdout);
+  return {
+    child,
+    pid: child.pid ?? 0,
+    outcome: closed.then(async (exitCode) =>
+      withoutSecrets({ exitCode, stdout: await stdout, stderr }, argv),
+    ),
+    said: (pattern) => untilShown(child.stderr, () => stderr, pattern, closed),
+  };
+}
+
+/** Waits until the output has shown it, at the latest until the program is `over`. */
+export function untilShown(
+  output: Readable,
+  seen: () => string,
+  pattern: RegExp,
+  over: Promise<unknown>,
+): Promise<RegExpExecArray> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      const found = pattern.exec(seen());
+      if (found) resolve(found);
+    };
+    look();
+    output.on('data', look);
+    void over.then(() => reject(new Error(`the program ended without ${pattern}:\n${seen()}`)));
+  });
 }

@@ -14,9 +14,14 @@ export function sessionFiles({ folder }: Machine): string[] {
     .map((name) => join(sessions, name));
 }
 
+/** The file of the only session. */
+export function onlySessionFile(machine: Machine): string {
+  return sessionFiles(machine)[0] ?? '';
+}
+
 /** The only session, as it lies on the disk. */
 export function sealedSession(machine: Machine): string {
-  return readFileSync(sessionFiles(machine)[0] ?? '', 'utf8');
+  return readFileSync(onlySessionFile(machine), 'utf8');
 }
 
 /** The only session, with its secrets: the key lies in a file beside it. */
@@ -24,7 +29,7 @@ export function openedSession(machine: Machine): Session {
   const parsed = parseRecord(sealedSession(machine));
   const key = Buffer.from(readFileSync(join(machine.folder, 'state', 'store.key'), 'utf8'), 'base64');
   if (parsed.kind !== 'record') throw new Error(`the session is ${parsed.kind}`);
-  const [file = ''] = sessionFiles(machine);
+  const file = onlySessionFile(machine);
   const opened = openRecord(parsed.record, key, file.slice(file.lastIndexOf('/') + 1));
   if (opened.kind !== 'opened') throw new Error(`the session cannot be opened: ${opened.kind}`);
   return opened.session;

@@ -29,7 +29,7 @@ export function faultOfDocument(text: string): string | undefined {
   return undefined;
 }
 
-function isJson(text: string): boolean {
+export function isJson(text: string): boolean {
   try {
     JSON.parse(text);
     return true;

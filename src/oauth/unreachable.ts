@@ -1,0 +1,91 @@
+import { AuthError, systemErrorCode } from '../errors.js';
+import type { Proxy } from './proxy.js';
+
+const diagnosisMs = 3_000;
+
+/** What stood between us and `url`, as a person sees it. */
+export async function unreachable(
+  url: URL,
+  error: unknown,
+  proxy: Proxy | undefined,
+  signal: AbortSignal,
+): Promise<AuthError> {
+  const way = proxy === undefined ? url.host : `${url.host} through the proxy ${proxy.address.host}`;
+  const hint = proxy === undefined ? 'check the connection' : `check the connection and ${proxy.variable}`;
+  const trust = isUntrusted(error) ? await describeCertificate(url, proxy, signal) : undefined;
+  return new AuthError('network', `cannot reach ${way}: ${trust ?? reasonOf(error)}`, {
+    hint:
+      trust === undefined
+        ? `${hint}, then run the same command again; nothing that is stored was changed`
+        : 'if that is a CA of your own, NODE_EXTRA_CA_CERTS=FILE adds it; if not, somebody may be reading along',
+    cause: error,
+  });
+}
+
+/** Node does not say who issued a certificate that it refuses. */
+async function describeCertificate(url: URL, proxy: Proxy | undefined, signal: AbortSignal): Promise<string> {
+  const { certificateIssuer } = await import('./certificate-issuer.js');
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(diagnosisMs)]);
+  const issuer = await certificateIssuer(url, proxy, limit);
+  const by = issuer === undefined ? 'somebody whom' : `"${issuer}", whom`;
+  return `its certificate was issued by ${by} this machine does not trust`;
+}
+
+/** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */
+export function isAmbiguous(error: unknown): boolean {
+  if (!(error instanceof AuthError) || error.code !== 'network' || error.cause === undefined) return false;
+  const code = systemErrorCode(rootOf(error.cause)) ?? '';
+  return !neverSent.has(code) && !code.startsWith('ERR_TLS') && !/CERT|SIGNATURE/.test(code);
+}
+
+const neverSent: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+function isUntrusted(error: unknown): boolean {
+  return untrusted.has(systemErrorCode(rootOf(error)) ?? '');
+}
+
+const untrusted: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]);
+
+/** Node hides the reason of "fetch failed" in the cause, and several reasons (IPv6, IPv4) in an AggregateError. */
+function rootOf(error: unknown): unknown {
+  const seen = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return seen instanceof AggregateError ? seen.errors[0] : seen;
+}
+
+export function reasonOf(error: unknown): string {
+  const first = rootOf(error);
+  const code = systemErrorCode(first);
+  if (code?.startsWith('HPE_')) return 'the answer is not HTTP';
+  return (code && reasons[code]) ?? code ?? (first instanceof Error ? first.message : 'unknown failure');
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  ENOTFOUND: 'no such host',
+  EPROTO: 'the other side does not speak TLS',
+  EAI_AGAIN: 'the host name cannot be looked up right now',
+  ETIMEDOUT: 'connection timed out',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  UND_ERR_SOCKET: 'connection closed',
+  UND_ERR_CONNECT_TIMEOUT: 'connection timed out',
+  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
+  UND_ERR_BODY_TIMEOUT: 'the answer stopped half-way',
+  CERT_HAS_EXPIRED: "the server's certificate has expired",
+  CERT_NOT_YET_VALID: "the server's certificate is not valid yet; check the clock of this machine",
+  ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another host",
+};

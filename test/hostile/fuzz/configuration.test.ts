@@ -1,0 +1,104 @@
+import { deepEqual, ok } from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import { expect, test } from 'vitest';
+
+import { newMachine } from '../../support/run.js';
+import { campaign, campaignTimeout } from './campaign.js';
+import { judgeConfiguration, type JudgedConfiguration } from './configuration.js';
+import { raw } from './json-text.js';
+import { mutatedJson, type SpecialValues } from './mutated-json.js';
+import { assertContract, assertJudgement } from './outcome-rules.js';
+import { verdictOf } from './verdict.js';
+
+const secret = 'Canary-Secret-0123456789';
+const good = {
+  $schema: 'https://acme.test/authcli.json',
+  defaultProvider: 'acme',
+  store: 'file',
+  providers: {
+    acme: { issuer: 'https://acme.test', clientId: 'cli', scope: 'openid email' },
+    other: { issuer: 'https://login.other.test/tenant', clientId: '0oa-1 x' },
+  },
+};
+
+const special: SpecialValues = {
+  defaultProvider: raw('other', 'nobody', 'Acme', '../acme', '', 'n'.repeat(65)),
+  store: raw('keychain', 'plain', 'FILE'),
+  providers: ['{}', '[]', '{"acme":null}', '{"":{}}', `{"acme":{"clientSecret":"${secret}"}}`],
+  clientSecret: raw(secret),
+  clientId: raw('c', 'cl\nient', 'klient-ü', secret),
+  scope: raw('openid', 'a  b', ' a', 'a"b', 'a\\b', 'a\nb', 'a,b', `${'a '.repeat(6_000)}a`),
+  issuer: raw(
+    'https://acme.test/',
+    'https://acme.test/a/b',
+    'http://127.0.0.1:8080',
+    'http://localhost',
+    'http://[::1]:1',
+    'http://acme.test',
+    'https://ACME.test',
+    'https://acme.test?a=b',
+    'https://acme.test/?a=b',
+    'https://acme.test/a#b',
+    'https://acme.test#x',
+    'https://acme.test?',
+    `https://u:${secret}@acme.test`,
+    'https://acme.test/a/../b',
+    'https://acme.test.',
+    'https://acme.test:0',
+    'https://acme.test:443',
+    'https://acme.test:8443',
+    'https://äcme.test',
+    'ftp://acme.test',
+    'acme.test',
+    'x',
+    'https://',
+    'https://acme.test\n',
+    ' https://acme.test',
+    'https:acme.test',
+    'https:\\\\acme.test',
+    'javascript:x',
+    'http://127.0.0.1.acme.test',
+    'http://0x7f.1',
+    'http://2130706433',
+    'https://acme.test/%',
+    'https://acme.test/ü',
+  ),
+};
+
+test('a configuration file', { timeout: campaignTimeout }, async () => {
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  const path = join(machine.folder, 'config', 'config.json');
+  mkdirSync(dirname(path));
+  const failures = await campaign('configuration', 200, async (chance, note) => {
+    const document = { ...good, ...(chance.happens(0.1) && { clientSecret: secret }) };
+    const json = mutatedJson(document, special, chance);
+    const file = chance.happens(0.3) ? Buffer.concat([json, Buffer.from('\n// ours')]) : json;
+    writeFileSync(path, file);
+    note('file', file);
+    const judged = judgeConfiguration(file);
+    const { findings, providers } = judged;
+    const verdict = verdictOf(findings);
+    for (const argv of [['provider', 'list', '--json'], ['provider', 'list'], ['status'], ['token']]) {
+      const outcome = await machine.run(argv);
+      note(argv.join(' '), outcome);
+      assertContract(outcome);
+      const success = argv.includes('token') ? exitCodeOfToken(judged) : 0;
+      assertJudgement(outcome, findings, { refusals: [2], success });
+      ok(!outcome.stderr.includes(secret), 'what was found stands on stderr');
+      if (verdict === 'valid' && argv.includes('--json')) {
+        deepEqual(JSON.parse(outcome.stdout), { providers: Object.fromEntries(providers) });
+      }
+    }
+    return findings;
+  });
+  expect(failures).toBe('');
+});
+
+/** Nobody is signed in. */
+function exitCodeOfToken({ providers, defaultProvider }: JudgedConfiguration): number {
+  const names = [...providers.keys()];
+  const chosen = defaultProvider ?? (names.length === 1 ? names[0] : undefined);
+  return typeof chosen === 'string' && providers.has(chosen) ? 4 : 2;
+}

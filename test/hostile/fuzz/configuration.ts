@@ -1,0 +1,102 @@
+import { readJsonObject, type Fields } from './read-json.js';
+import { invalid, open, type Finding } from './verdict.js';
+
+export interface JudgedConfiguration {
+  readonly findings: readonly Finding[];
+  readonly providers: Fields;
+  readonly defaultProvider: unknown;
+}
+
+/** The contract's page on `config.json`, and what RFC 6749 and RFC 8414 say of its values. */
+export function judgeConfiguration(file: Buffer): JudgedConfiguration {
+  const nothing = { findings: [], providers: new Map(), defaultProvider: undefined };
+  const jsonc = file.toString().replace(/^\uFEFF/, '');
+  if (/^\s*$/.test(jsonc)) return nothing;
+  const { findings, fields, repeats } = readJsonObject(Buffer.from(withoutComments(jsonc)));
+  const judged = [
+    ...findings,
+    ...(file.equals(Buffer.from(file.toString())) ? [] : [invalid('RFC 8259 8.1: JSON is encoded in UTF-8')]),
+    ...(file.length > 1024 * 1024 ? [open('a configuration of more than 1 MiB')] : []),
+    ...(repeats.atTop || repeats.inside ? [invalid('a member twice')] : []),
+    ...strangers(fields, ['$schema', 'defaultProvider', 'store', 'providers']),
+    ...(typeof (fields.get('$schema') ?? '') === 'string' ? [] : [open('$schema is a text')]),
+    ...(fields.has('defaultProvider') ? judgeName(fields.get('defaultProvider')) : []),
+    ...(!fields.has('store') || fields.get('store') === 'keychain' || fields.get('store') === 'file'
+      ? []
+      : [invalid('store')]),
+  ];
+  const providers = fieldsOf(fields.get('providers') ?? {});
+  if (providers === undefined || fields.get('providers') === null) {
+    return { ...nothing, findings: [...judged, invalid('providers is an object')] };
+  }
+  const entries = Array.from(providers, ([name, entry]) => [...judgeName(name), ...judgeEntry(entry)]);
+  return {
+    findings: [...judged, ...entries.flat()],
+    providers,
+    defaultProvider: fields.get('defaultProvider'),
+  };
+}
+
+const text = String.raw`"[^"\\]*(?:\\.[^"\\]*)*"`;
+const comments = new RegExp(String.raw`(${text})|//[^\n\r]*|/\*[^]*?\*/`, 'g');
+const lastCommas = new RegExp(String.raw`(${text})|,(?<=["\]}\w]\s*,)(?=\s*[}\]])`, 'g');
+
+function withoutComments(file: string): string {
+  return file.replace(comments, textOnly).replace(lastCommas, textOnly);
+}
+
+function textOnly(_match: string, found: string | undefined): string {
+  return found ?? ' ';
+}
+
+function fieldsOf(value: unknown): Fields | undefined {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject ? new Map(Object.entries(value)) : undefined;
+}
+
+function strangers(fields: Fields, known: readonly string[]): Finding[] {
+  return [...fields.keys()].some((name) => !known.includes(name))
+    ? [invalid('a member that nobody knows')]
+    : [];
+}
+
+function judgeName(name: unknown): Finding[] {
+  if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9._:-]{0,63}$/.test(name))
+    return [invalid('the name of a provider')];
+  return name.includes('..') ? [open('a name that is a little like a path')] : [];
+}
+
+function judgeEntry(value: unknown): Finding[] {
+  const fields = fieldsOf(value);
+  if (fields === undefined) return [invalid('a provider is an object')];
+  const clientId = fields.get('clientId');
+  return [
+    ...strangers(fields, ['issuer', 'clientId', 'scope']),
+    ...judgeIssuer(fields.get('issuer')),
+    ...(typeof clientId === 'string' && /^[\x20-\x7e]+$/.test(clientId)
+      ? []
+      : [invalid('RFC 6749 A.1: client_id')]),
+    ...(fields.has('scope') ? judgeScope(fields.get('scope')) : []),
+  ];
+}
+
+function judgeIssuer(value: unknown): Finding[] {
+  if (typeof value !== 'string') return [invalid('an issuer is a text')];
+  const usual =
+    /^(?:https:\/\/(?:[a-z][a-z0-9-]*\.)*[a-z][a-z0-9-]*|http:\/\/(?:127\.0\.0\.1|localhost))(?:\/[\w~-]+)*\/?$/;
+  if (usual.test(value)) return [];
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const isLoopback = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/.test(url?.hostname ?? '');
+  const isProtected = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback);
+  if (!isProtected || /[?#\s\p{C}]/u.test(value) || url.username + url.password !== '' || url.port === '0') {
+    return [invalid('RFC 8414 2: an issuer is an https URL without query, fragment and user information')];
+  }
+  return [open('an issuer that URL parsers would write in another way')];
+}
+
+function judgeScope(value: unknown): Finding[] {
+  if (typeof value !== 'string' || !/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(value)) {
+    return [invalid('RFC 6749 3.3: scopes separated by single spaces')];
+  }
+  return value.length < 10_000 ? [] : [open('very many scopes')];
+}
