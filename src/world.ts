@@ -33,6 +33,8 @@ export interface World {
   readonly openBrowser: OpenBrowser;
   readonly keychain: () => Promise<Keychain>;
   readonly readSecret: ReadSecret;
+  /** A variable that holds a secret: no program that is started from now on inherits it, but the one that is asked for a secret. */
+  readonly withhold: (variable: string) => void;
   readonly askRefreshHelper: AskRefreshHelper;
   /** From the first call on SIGINT, SIGTERM and SIGHUP abort this instead of ending the process; a second one ends it. */
   readonly interruption: () => AbortSignal;
@@ -44,6 +46,8 @@ export function systemWorld(): World {
   const env = { ...process.env };
   const { platform } = process;
   let interruption: AbortSignal | undefined;
+  const withheld = new Set<string>();
+  const inherited = () => Object.fromEntries(Object.entries(env).filter(([name]) => !withheld.has(name)));
   return {
     get stdin() {
       return process.stdin;
@@ -59,22 +63,25 @@ export function systemWorld(): World {
       const { absoluteSearchPath } = await import('./platform/program-search.js');
       const { systemBrowser } = await import('./platform/browser.js');
       // The system's opener looks browsers up by itself: none may come out of the folder that we happen to stand in.
-      const { PATH } = process.env;
       const path = absoluteSearchPath(env);
+      const before = Object.entries(process.env).filter(([name]) => name === 'PATH' || withheld.has(name));
       try {
+        for (const name of withheld) delete process.env[name];
         if (path !== undefined) process.env['PATH'] = path;
-        return await systemBrowser({ env, cwd: workingFolder(), platform })(url, command);
+        return await systemBrowser({ env: inherited(), cwd: workingFolder(), platform })(url, command);
       } finally {
-        if (PATH !== undefined) process.env['PATH'] = PATH;
+        Object.assign(process.env, Object.fromEntries(before));
       }
     },
-    async readSecret(source) {
+    async readSecret(source, signal) {
+      if ('env' in source) withheld.add(source.env);
       const { secretReader } = await import('./platform/secret-source.js');
-      return secretReader({ env, cwd: workingFolder(), platform })(source);
+      return secretReader({ env, cwd: workingFolder(), platform })(source, signal);
     },
+    withhold: (variable) => withheld.add(variable),
     async askRefreshHelper(request, signal) {
       const { askRefreshHelper } = await import('./platform/refresh-helper-process.js');
-      return askRefreshHelper(env, process.execPath)(request, signal);
+      return askRefreshHelper(inherited(), process.execPath)(request, signal);
     },
     async keychain() {
       if (platform === 'darwin' || platform === 'win32') {

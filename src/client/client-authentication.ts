@@ -1,15 +1,18 @@
 import { AuthError } from '../errors.js';
 import type { ClientAuthentication } from '../oauth/configuration.js';
 import type { Provider } from '../providers/provider.js';
+import { readKeychainSecret } from './keychain-secret.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 /** Fetches what the client proves itself with from where the configuration says that it is; a public client has nothing. */
 export async function clientAuthentication(
-  { name, client = {} }: Provider,
-  { readSecret, conceal }: ClientSurroundings,
+  provider: Provider,
+  surroundings: ClientSurroundings,
 ): Promise<ClientAuthentication> {
+  const { name, client = {} } = provider;
+  const { readSecret, conceal, signal } = surroundings;
   if (client.key !== undefined) {
-    const text = await readSecret(client.key);
+    const text = await readSecret(client.key, signal);
     conceal(text);
     const { parseSigningKey } = await import('../oauth/signing-key.js');
     return { method: 'private_key_jwt', key: parseSigningKey(text, client.key.file) };
@@ -27,7 +30,10 @@ export async function clientAuthentication(
   }
   const { authentication: method = 'client_secret_basic', formEncoding } = client;
   if (client.secret === 'empty') return { method, secret: '', formEncoding };
-  const secret = await readSecret(client.secret);
+  const secret =
+    'keychain' in client.secret
+      ? await readKeychainSecret(provider, surroundings)
+      : await readSecret(client.secret, signal);
   conceal(secret);
   return { method, secret, formEncoding };
 }

@@ -6,4 +6,4 @@ export type SecretSource =
   | { readonly command: string };
 
 /** @throws {AuthError} `usage` where there is none */
-export type ReadSecret = (source: SecretSource) => Promise<string>;
+export type ReadSecret = (source: SecretSource, signal: AbortSignal) => Promise<string>;

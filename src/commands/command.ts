@@ -62,6 +62,10 @@ export function ownConfiguration(context: Context): Promise<Configuration> {
 export async function configuration(context: Context): Promise<Configuration> {
   const { world, terminal, globals } = context;
   const own = await ownConfiguration(context);
+  for (const { client } of Object.values(own.providers)) {
+    const { secret } = client ?? {};
+    if (typeof secret === 'object' && 'env' in secret) world.withhold(secret.env);
+  }
   const path = globals.config === undefined ? findProjectFile(world.workingFolder()) : undefined;
   if (path === undefined) return own;
   const { readProjectFile, withProject } = await import('../providers/project-file.js');

@@ -1,5 +1,6 @@
 import { AuthError } from '../errors.js';
 import { duration, flagOf, type OptionTable, type OptionValues } from './options.js';
+import { clientOptions } from './client-options.js';
 import { clientIdentifier, nameAndValue, requestedClaims, resourceIndicator } from './values.js';
 
 /** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
@@ -35,6 +36,7 @@ const reservedParameters: ReadonlySet<string> = new Set([
 export const loginOptions = {
   issuer: { value: 'URL', summary: 'sign in at this issuer, with nothing configured' },
   clientId: { value: 'ID', parse: clientIdentifier, summary: 'the client ID to use there' },
+  ...clientOptions,
   scope: { value: 'SCOPE', list: true, summary: 'ask for these scopes instead of the configured ones' },
   prompt: {
     value: 'PROMPT',
@@ -80,7 +82,7 @@ export const loginOptions = {
     summary: 'listen on this port of 127.0.0.1 (default: one from the system)',
   },
   browser: { value: 'CMD', summary: "a browser's name, a program, or none (default: the system's browser)" },
-  noBrowser: { twin: true, unless: 'browser', summary: 'only print the address' },
+  noBrowser: { twin: true, unless: ['browser'], summary: 'only print the address' },
   responseMode: {
     value: 'MODE',
     choices: ['query', 'form_post'],

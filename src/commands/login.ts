@@ -8,6 +8,7 @@ import type { StoreName } from '../store/key-source.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
 import { changeConfiguration } from './change-configuration.js';
+import { withClient } from './client-options.js';
 import {
   clientSurroundings,
   configuration,
@@ -28,15 +29,18 @@ export const login: Command<typeof loginOptions> = {
   options: loginOptions,
 
   async run(options, context) {
-    const { provider, isNew } = await chooseProvider(options, context);
+    const { provider: known, isNew } = await chooseProvider(options, context);
+    const provider = withClient(known, options, context);
+    const isChanged = isNew || provider.client !== known.client;
     if (options.ifNeeded) {
       const alive = await findAlive(provider, context);
       if (alive !== undefined) return report(alive, context);
     }
-    if (isNew) assertChangeable(configurationFile(context));
+    if (isChanged) assertChangeable(configurationFile(context));
     const scope = options.scope && scopeOf(options.scope);
     const signedIn = await signInAs({ ...provider, ...(isNew && scope && { scope }) }, context, options);
     if (isNew) await saveProvider(provider, signedIn.requestedScope, context);
+    else if (isChanged) await saveClient(provider, context);
     report(signedIn.stored, context);
   },
 };
@@ -149,12 +153,19 @@ async function chooseProvider(
 }
 
 async function saveProvider(
-  { name, issuer, clientId }: Provider,
+  { name, issuer, clientId, client }: Provider,
   scope: string | null,
   context: Context,
 ): Promise<void> {
-  const entry = { issuer, clientId, ...(scope !== null && { scope }) };
+  const entry = { issuer, clientId, ...(scope !== null && { scope }), ...(client && { client }) };
   await changeConfiguration(context, ['providers', name], entry);
+}
+
+/** One that a project brings along becomes the person's own: a project names no secret. */
+async function saveClient({ name, ...entry }: Provider, context: Context): Promise<void> {
+  const isOwn = Object.hasOwn((await ownConfiguration(context)).providers, name);
+  if (isOwn) await changeConfiguration(context, ['providers', name, 'client'], entry.client);
+  else await changeConfiguration(context, ['providers', name], entry);
 }
 
 /** Once made, the choice holds: later logins must not land in another store because a flag was forgotten. */

@@ -11,8 +11,8 @@ export interface OptionSpec {
   readonly parse?: (text: string) => unknown;
   /** Switches have an environment twin only where this says so. */
   readonly twin?: true;
-  /** The environment twin does not count where this option stands on the command line. */
-  readonly unless?: string;
+  /** The environment twin does not count where one of these stands on the command line. */
+  readonly unless?: readonly string[];
   readonly summary: string;
 }
 
@@ -115,7 +115,7 @@ export function longerThanZero(text: string): number {
 
 function readOption(key: string, spec: OptionSpec, raw: RawOptions, env: Environment): unknown {
   const given = raw[key];
-  const isOverruled = spec.unless !== undefined && (raw[spec.unless] ?? false) !== false;
+  const isOverruled = spec.unless?.some((other) => (raw[other] ?? false) !== false) ?? false;
   const twin = twinOf(key);
   const twinValue = isOverruled ? undefined : env[twin];
   if (spec.value === undefined) return given === true || (spec.twin === true && isYes(twinValue));

@@ -1,10 +1,27 @@
 import { AuthClient } from '../client/auth-client.js';
+import { removeKeychainSecret, writeKeychainSecret } from '../client/keychain-secret.js';
+import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
 import { assertProviderName, issuerFault, ownerOf, type ProviderEntry } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
-import { clientSurroundings, configuration, ownConfiguration, type Command } from './command.js';
+import {
+  clientOptions,
+  enteredSecret,
+  givesSecret,
+  isKeptInKeychain,
+  keychainOption,
+  withClient,
+} from './client-options.js';
+import {
+  clientSurroundings,
+  configuration,
+  ownConfiguration,
+  type Command,
+  type Context,
+} from './command.js';
+import { passphraseSource } from './passphrase.js';
 import { clientIdentifier, nameAndValue, scopeOf } from './values.js';
 import type { OptionTable, OptionValues } from './options.js';
 
@@ -68,6 +85,8 @@ const addOptions = {
     parse: nameAndValue,
     summary: 'a setting of the preset, such as its tenant',
   },
+  ...clientOptions,
+  ...keychainOption,
   force: { summary: 'replace a provider of this name' },
 } as const satisfies OptionTable;
 
@@ -81,7 +100,7 @@ export const providerAdd: Command<typeof addOptions> = {
 
   async run(options, context, name) {
     assertProviderName(name);
-    const { entry, advice } = await newEntry(name, options);
+    const { entry, advice } = await newEntry(name, options, context);
     const { providers } = await ownConfiguration(context);
     if (Object.hasOwn(providers, name) && !options.force) {
       throw new AuthError('usage', `there is a provider named "${name}" already`, {
@@ -97,7 +116,12 @@ export const providerAdd: Command<typeof addOptions> = {
       return summary.provider === name && !isSame;
     });
     if (isElsewhere) throw stillSignedIn(name);
+    if (options.clientSecretKeychain) {
+      const secret = await enteredSecret(context);
+      await writeKeychainSecret({ name, ...entry }, secret, askingSurroundings(context));
+    }
     await changeConfiguration(context, ['providers', name], entry);
+    await forgetSecret(name, providers[name], context);
     context.terminal.notice(`Added ${name}. Next: authcli login -p ${name}`, { text: '✓', style: 'green' });
     for (const line of advice) context.terminal.notice(line);
   },
@@ -109,8 +133,12 @@ interface NewEntry {
   readonly advice: readonly string[];
 }
 
-async function newEntry(name: string, { preset, set, ...options }: AddOptions): Promise<NewEntry> {
-  if (preset !== undefined) return fromPreset(name, preset, set ?? [], options);
+async function newEntry(
+  name: string,
+  { preset, set, ...options }: AddOptions,
+  context: Context,
+): Promise<NewEntry> {
+  if (preset !== undefined) return fromPreset(name, preset, set ?? [], options, context);
   if (set !== undefined)
     throw new AuthError('usage', '--set needs --preset', { hint: 'authcli provider presets' });
   const usage = `authcli provider add ${name} --issuer URL --client-id ID`;
@@ -119,14 +147,16 @@ async function newEntry(name: string, { preset, set, ...options }: AddOptions): 
     throw new AuthError('usage', 'a provider needs --issuer and --client-id, or --preset', { hint: usage });
   }
   assertIssuer(issuer, usage);
-  return { entry: { issuer, clientId, ...(scope && { scope: scopeOf(scope) }) }, advice: [] };
+  const entry = { issuer, clientId, ...(scope && { scope: scopeOf(scope) }) };
+  return { entry: withClient(entry, options, context), advice: [] };
 }
 
 async function fromPreset(
   name: string,
   id: string,
   settings: readonly (readonly [string, string])[],
-  { issuer, clientId, scope }: AddOptions,
+  { issuer, clientId, scope, ...options }: AddOptions,
+  context: Context,
 ): Promise<NewEntry> {
   const { readPreset } = await import('../providers/presets.js');
   const { addCommand, expandPreset, redirectUris } = await import('../providers/expand-preset.js');
@@ -137,9 +167,19 @@ async function fromPreset(
     });
   }
   const expanded = expandPreset(preset, Object.fromEntries(settings), clientId);
-  const entry = { ...expanded, ...(issuer && { issuer }), ...(scope && { scope: scopeOf(scope) }) };
+  const clientAuth = options.clientAuth ?? (givesSecret(options) ? preset.secret?.authentication : undefined);
+  const entry = withClient(
+    { ...expanded, ...(issuer && { issuer }), ...(scope && { scope: scopeOf(scope) }) },
+    { ...options, clientAuth },
+    context,
+  );
   assertIssuer(entry.issuer, addCommand(preset, name));
-  return { entry, advice: [`To be registered at ${preset.name}: ${redirectUris(entry).join(', ')}`] };
+  const advice = [`To be registered at ${preset.name}: ${redirectUris(entry).join(', ')}`];
+  if (preset.secret?.need === 'required' && entry.client?.secret === undefined) {
+    advice.push(`${preset.name} gives its clients a secret. Say where it is kept, such as:`);
+    advice.push(`${addCommand(preset, name, clientId)} --force --client-secret-keychain`);
+  }
+  return { entry, advice };
 }
 
 function assertIssuer(issuer: string, hint: string): void {
@@ -163,9 +203,31 @@ export const providerRemove: Command = {
     }
     if (defaultProvider === name) await changeConfiguration(context, ['defaultProvider'], undefined);
     await changeConfiguration(context, ['providers', name], undefined);
+    await forgetSecret(name, providers[name], context);
     context.terminal.notice(`Removed ${name}.`, { text: '✓', style: 'green' });
   },
 };
+
+/** An item of the keychain goes with the last entry that needs it. */
+async function forgetSecret(name: string, entry: ProviderEntry | undefined, context: Context): Promise<void> {
+  if (entry === undefined || !isKeptInKeychain(entry)) return;
+  const { providers } = await ownConfiguration(context);
+  const isNeeded = Object.values(providers).some(
+    (other) => isKeptInKeychain(other) && other.issuer === entry.issuer && other.clientId === entry.clientId,
+  );
+  if (isNeeded) return;
+  try {
+    await removeKeychainSecret({ name, ...entry }, askingSurroundings(context));
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    context.terminal.warn(`the client secret of ${name} stays in the keychain: ${error.message}`);
+  }
+}
+
+/** The keychain may ask to be unlocked. */
+function askingSurroundings(context: Context): ClientSurroundings {
+  return clientSurroundings(context, { passphrase: passphraseSource({}, context) });
+}
 
 function stillSignedIn(name: string): AuthError {
   return new AuthError('usage', `somebody is still signed in to ${name}`, {

@@ -19,7 +19,7 @@ const tokenOptions = {
   forceRefresh: { summary: 'refresh even a token that is still good' },
   output: {
     value: 'FORM',
-    unless: 'json',
+    unless: ['json'],
     choices: ['raw', 'header', 'json', 'env'],
     summary: 'raw (default), header, json or env',
   },

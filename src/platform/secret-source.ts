@@ -12,9 +12,10 @@ const largestSecret = 64 * 1024;
 
 /** Secrets are kept by others: in a variable, in a file, behind a command. */
 export function secretReader(context: SearchContext): ReadSecret {
-  return async (source) => {
+  return async (source, signal) => {
     if ('env' in source) return fromEnvironment(source.env, context);
-    const text = 'file' in source ? await fromFile(source.file) : await fromCommand(source.command, context);
+    const text =
+      'file' in source ? await fromFile(source.file) : await fromCommand(source.command, context, signal);
     const secret = text.replace(/\r?\n$/, '');
     if (secret !== '') return secret;
     const place = 'file' in source ? source.file : 'the command for it';
@@ -42,17 +43,27 @@ async function fromFile(path: string): Promise<string> {
   }
 }
 
-async function fromCommand(command: string, context: SearchContext): Promise<string> {
+async function fromCommand(command: string, context: SearchContext, signal: AbortSignal): Promise<string> {
   const [program = '', ...words] = splitWords(command, context.platform !== 'win32') ?? [];
   const path = findProgram(program, context);
   if (path === undefined) {
     throw new AuthError('usage', 'the client secret is not there: its command is not an installed program');
   }
   try {
-    const options = { timeout: longestCommandMs, maxBuffer: largestSecret, env: ourOwnLeftOut(context) };
-    const { stdout } = await promisify(execFile)(path, words, options);
-    return stdout;
+    const running = promisify(execFile)(path, words, {
+      timeout: longestCommandMs,
+      killSignal: 'SIGKILL',
+      maxBuffer: largestSecret,
+      env: ourOwnLeftOut(context),
+      signal,
+    });
+    // The milder one that Node sends here is one that a program may ignore.
+    signal.addEventListener('abort', () => running.child.kill('SIGKILL'), { once: true });
+    // One that reads has nobody to wait for.
+    running.child.stdin?.end();
+    return (await running).stdout;
   } catch (error) {
+    signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     const reason =
       typeof code === 'number' ? `exit code ${code}` : 'no answer in 30 seconds, or too long a one';

@@ -45,8 +45,10 @@ const secretSource = v.union(
     v.strictObject({ env: text('the name of an environment variable') }),
     v.strictObject({ file: text('the path of a file') }),
     v.strictObject({ command: text('a command that prints the secret') }),
+    /** An item of the system's keychain that `provider add` has made. */
+    v.strictObject({ keychain: v.literal(true, 'true') }),
   ],
-  'one of {"env": NAME}, {"file": PATH} and {"command": COMMAND}',
+  'one of {"env": NAME}, {"file": PATH}, {"command": COMMAND} and {"keychain": true}',
 );
 
 const client = v.strictObject(
@@ -61,7 +63,7 @@ const client = v.strictObject(
     secret: v.optional(
       v.union(
         [secretSource, v.literal('empty')],
-        'one of {"env": NAME}, {"file": PATH} and {"command": COMMAND}, or "empty"',
+        'one of {"env": NAME}, {"file": PATH}, {"command": COMMAND} and {"keychain": true}, or "empty"',
       ),
     ),
     /** What private_key_jwt signs with: a private key in PEM or JWK form. */

@@ -132,6 +132,7 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
     openBrowser: async () => ({ kind: 'not_launched', reason: 'this test has no browser' }),
     keychain: async () => secretService(env),
     readSecret: secretReader({ env, cwd: '/', platform: 'linux' }),
+    withhold: () => {},
     askRefreshHelper: askRefreshHelper(env, execPath),
     interruption: () => new AbortController().signal,
     interrupt: () => {},
