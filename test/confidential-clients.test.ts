@@ -279,7 +279,7 @@ describe('a command line that cannot be meant', () => {
       'two places',
       ['--client-secret-env', 'A', '--client-secret-file', 'b'],
       {},
-      'error: --client-secret-env and --client-secret-file: the client secret is in one place only\n',
+      'error: --client-secret-env and --client-secret-file: the client proves itself in one way only\n',
     ],
     [
       'the secret itself, which is not repeated',
@@ -291,13 +291,25 @@ describe('a command line that cannot be meant', () => {
       'a way to authenticate, and nothing to do it with',
       ['--client-auth', 'client_secret_post'],
       {},
-      'error: --client-auth needs a client secret\nhint: say where it is kept: --client-secret-cmd COMMAND\n',
+      'error: --client-auth client_secret_post needs a client secret\nhint: say where it is kept: --client-secret-cmd COMMAND\n',
+    ],
+    [
+      'a signature, and no key to make it with',
+      ['--client-auth', 'private_key_jwt', '--client-secret-env', 'A'],
+      {},
+      'error: --client-auth private_key_jwt needs a key\nhint: name the file that holds it: --client-key PATH\n',
+    ],
+    [
+      'a key, and a way that needs a secret',
+      ['--client-auth', 'client_secret_basic', '--client-key', 'a.pem'],
+      {},
+      'error: --client-auth client_secret_basic needs a client secret\nhint: say where it is kept: --client-secret-cmd COMMAND\n',
     ],
     [
       'an unknown way',
       ['--client-auth', 'tls'],
       {},
-      'error: --client-auth must be one of client_secret_basic, client_secret_post\n',
+      'error: --client-auth must be one of client_secret_basic, client_secret_post, private_key_jwt\n',
     ],
     [
       'nothing to keep in the keychain',
@@ -321,6 +333,16 @@ describe('a command line that cannot be meant', () => {
     await machine.run([...named, ...options], { workingFolder: () => '/srv/vault' });
     const { stdout } = await machine.run(['provider', 'show', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({ client: { secret: { file: '/srv/vault/acme.secret' } } });
+  });
+});
+
+test('a key takes the place of a secret', async () => {
+  const machine = newMachine();
+  const named = ['provider', 'add', 'acme', '--issuer', 'https://acme.test', '--client-id', 'x'];
+  await machine.run([...named, '--client-key', '/srv/vault/key.pem']);
+  const { stdout } = await machine.run(['provider', 'show', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({
+    client: { authentication: 'private_key_jwt', key: { file: '/srv/vault/key.pem' } },
   });
 });
 

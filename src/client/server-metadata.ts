@@ -20,7 +20,7 @@ const longestUseMs = 24 * 60 * 60 * 1000;
  * which spares a refresh one request.
  */
 export async function serverMetadata(
-  provider: Provider,
+  provider: Pick<Provider, 'issuer' | 'metadata'>,
   surroundings: ClientSurroundings,
   { isFresh }: { readonly isFresh: boolean },
 ): Promise<ServerMetadata> {
@@ -80,7 +80,10 @@ function writeCache(
   }
 }
 
-function cachePath({ issuer, metadata }: Provider, { folder }: ClientSurroundings): string {
+function cachePath(
+  { issuer, metadata }: Pick<Provider, 'issuer' | 'metadata'>,
+  { folder }: ClientSurroundings,
+): string {
   const address = metadata?.from ?? issuer;
   return join(folder, 'metadata', `${createHash('sha256').update(address).digest('hex').slice(0, 16)}.json`);
 }

@@ -6,7 +6,13 @@ import type { ProviderEntry } from '../providers/provider.js';
 import { clientSurroundings, type Context } from './command.js';
 import { flagOf, type OptionTable, type OptionValues } from './options.js';
 
-const sources = ['clientSecretEnv', 'clientSecretFile', 'clientSecretCmd', 'clientSecretKeychain'] as const;
+const sources = [
+  'clientSecretEnv',
+  'clientSecretFile',
+  'clientSecretCmd',
+  'clientSecretKeychain',
+  'clientKey',
+] as const;
 
 /** Where the secret of a confidential client is kept: never the secret itself, which a list of processes would show. */
 export const clientOptions = {
@@ -26,10 +32,15 @@ export const clientOptions = {
     unless: sources,
     summary: 'the command that prints the client secret; no shell runs it',
   },
+  clientKey: {
+    value: 'PATH',
+    unless: sources,
+    summary: 'the file with the private key that the client signs with (private_key_jwt)',
+  },
   clientAuth: {
     value: 'METHOD',
-    choices: ['client_secret_basic', 'client_secret_post'],
-    summary: 'how the client authenticates: client_secret_basic (the default) or client_secret_post',
+    choices: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+    summary: 'how the client authenticates: client_secret_basic, client_secret_post or private_key_jwt',
   },
 } as const satisfies OptionTable;
 
@@ -49,26 +60,45 @@ export function withClient<T extends ProviderEntry>(entry: T, options: ClientOpt
   if (given.length > 1) {
     throw new AuthError(
       'usage',
-      `${given.map(flagOf).join(' and ')}: the client secret is in one place only`,
+      `${given.map(flagOf).join(' and ')}: the client proves itself in one way only`,
     );
   }
-  const source = secretSource(options, world.workingFolder());
-  if (source === undefined && options.clientAuth === undefined) return entry;
-  const secret = source ?? entry.client?.secret;
-  const authentication = options.clientAuth ?? entry.client?.authentication;
-  if (options.clientAuth !== undefined && secret === undefined) {
-    throw new AuthError('usage', '--client-auth needs a client secret', {
-      hint: 'say where it is kept: --client-secret-cmd COMMAND',
-    });
+  const { clientAuth } = options;
+  if (given.length === 0 && clientAuth === undefined) return entry;
+  const folder = world.workingFolder();
+  if (options.clientKey !== undefined || (given.length === 0 && clientAuth === 'private_key_jwt')) {
+    return withKey(entry, options, folder);
   }
-  return {
-    ...entry,
-    client: { ...entry.client, ...(authentication && { authentication }), ...(secret && { secret }) },
-  };
+  const { key: _key, authentication: before, ...client } = entry.client ?? {};
+  const secret = secretSource(options, folder) ?? client.secret;
+  if (secret === undefined || clientAuth === 'private_key_jwt') throw nothingFor(clientAuth);
+  const authentication = clientAuth ?? (before === 'private_key_jwt' ? undefined : before);
+  return { ...entry, client: { ...(authentication && { authentication }), ...client, secret } };
 }
 
-export function givesSecret(options: ClientOptions): boolean {
-  return givenSources(options).length > 0;
+function withKey<T extends ProviderEntry>(
+  entry: T,
+  { clientKey, clientAuth = 'private_key_jwt' }: ClientOptions,
+  folder: string,
+): T {
+  const { secret: _secret, ...client } = entry.client ?? {};
+  const key = clientKey === undefined ? client.key : { file: resolve(folder, clientKey) };
+  if (key === undefined || clientAuth !== 'private_key_jwt') throw nothingFor(clientAuth);
+  return { ...entry, client: { ...client, authentication: clientAuth, key } };
+}
+
+function nothingFor(method: string | undefined): AuthError {
+  return method === 'private_key_jwt'
+    ? new AuthError('usage', '--client-auth private_key_jwt needs a key', {
+        hint: 'name the file that holds it: --client-key PATH',
+      })
+    : new AuthError('usage', `--client-auth ${method} needs a client secret`, {
+        hint: 'say where it is kept: --client-secret-cmd COMMAND',
+      });
+}
+
+export function namesSecret(options: ClientOptions): boolean {
+  return givenSources(options).some((key) => key !== 'clientKey');
 }
 
 function givenSources(options: ClientOptions): (typeof sources)[number][] {

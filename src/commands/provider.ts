@@ -2,6 +2,7 @@ import { AuthClient } from '../client/auth-client.js';
 import { removeKeychainSecret, writeKeychainSecret } from '../client/keychain-secret.js';
 import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
+import { assertChangeable } from '../providers/edit-configuration.js';
 import { assertProviderName, issuerFault, ownerOf, type ProviderEntry } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
 import { formatTable } from '../terminal/table.js';
@@ -9,7 +10,7 @@ import { changeConfiguration } from './change-configuration.js';
 import {
   clientOptions,
   enteredSecret,
-  givesSecret,
+  namesSecret,
   isKeptInKeychain,
   keychainOption,
   withClient,
@@ -17,6 +18,7 @@ import {
 import {
   clientSurroundings,
   configuration,
+  configurationFile,
   ownConfiguration,
   type Command,
   type Context,
@@ -77,6 +79,7 @@ export const providerShow: Command = {
 const addOptions = {
   issuer: { value: 'URL', summary: "the issuer, exactly as in the provider's metadata" },
   clientId: { value: 'ID', parse: clientIdentifier, summary: 'the client ID that you registered there' },
+  register: { summary: 'have the provider give a client ID (RFC 7591); needs the network' },
   scope: { value: 'SCOPE', list: true, summary: 'the scopes to ask for' },
   preset: { value: 'PRESET', summary: 'one that authcli knows: authcli provider presets' },
   set: {
@@ -94,13 +97,13 @@ type AddOptions = OptionValues<typeof addOptions>;
 
 export const providerAdd: Command<typeof addOptions> = {
   name: 'provider add',
-  summary: 'add a provider; needs no network',
+  summary: 'add a provider; needs no network but for --register',
   options: addOptions,
   argument: 'NAME',
 
   async run(options, context, name) {
     assertProviderName(name);
-    const { entry, advice } = await newEntry(name, options, context);
+    const { entry: described, advice } = await newEntry(name, options, context);
     const { providers } = await ownConfiguration(context);
     if (Object.hasOwn(providers, name) && !options.force) {
       throw new AuthError('usage', `there is a provider named "${name}" already`, {
@@ -108,7 +111,7 @@ export const providerAdd: Command<typeof addOptions> = {
       });
     }
     const client = new AuthClient(clientSurroundings(context));
-    const owner = ownerOf({ name, ...entry });
+    const owner = ownerOf({ name, ...described });
     const isElsewhere = client.getSessions().sessions.some(({ summary }) => {
       const isSame = (['issuer', 'clientId', 'endpoints'] as const).every(
         (key) => summary[key] === owner[key],
@@ -116,6 +119,8 @@ export const providerAdd: Command<typeof addOptions> = {
       return summary.provider === name && !isSame;
     });
     if (isElsewhere) throw stillSignedIn(name);
+    assertChangeable(configurationFile(context));
+    const entry = options.register ? await registered(name, described, context) : described;
     if (options.clientSecretKeychain) {
       const secret = await enteredSecret(context);
       await writeKeychainSecret({ name, ...entry }, secret, askingSurroundings(context));
@@ -138,6 +143,7 @@ async function newEntry(
   { preset, set, ...options }: AddOptions,
   context: Context,
 ): Promise<NewEntry> {
+  if (options.register) return { entry: toBeRegistered(name, { preset, ...options }), advice: [] };
   if (preset !== undefined) return fromPreset(name, preset, set ?? [], options, context);
   if (set !== undefined)
     throw new AuthError('usage', '--set needs --preset', { hint: 'authcli provider presets' });
@@ -149,6 +155,29 @@ async function newEntry(
   assertIssuer(issuer, usage);
   const entry = { issuer, clientId, ...(scope && { scope: scopeOf(scope) }) };
   return { entry: withClient(entry, options, context), advice: [] };
+}
+
+/** Its client ID is for the provider to give. */
+function toBeRegistered(
+  name: string,
+  { issuer, clientId, preset, scope, ...options }: AddOptions,
+): ProviderEntry {
+  const usage = `authcli provider add ${name} --issuer URL --register`;
+  if (!issuer) throw new AuthError('usage', '--register needs --issuer', { hint: usage });
+  const given = { '--client-id': clientId, '--preset': preset, '--client-auth': options.clientAuth };
+  const stranger = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+  if (stranger !== undefined || options.clientKey !== undefined || namesSecret(options)) {
+    throw new AuthError('usage', `--register does not go with ${stranger ?? 'a secret or a key'}`, {
+      hint: usage,
+    });
+  }
+  assertIssuer(issuer, usage);
+  return { issuer, clientId: '', ...(scope && { scope: scopeOf(scope) }) };
+}
+
+async function registered(name: string, entry: ProviderEntry, context: Context): Promise<ProviderEntry> {
+  const { registerProvider } = await import('../client/register-provider.js');
+  return registerProvider({ name, ...entry }, askingSurroundings(context));
 }
 
 async function fromPreset(
@@ -167,7 +196,7 @@ async function fromPreset(
     });
   }
   const expanded = expandPreset(preset, Object.fromEntries(settings), clientId);
-  const clientAuth = options.clientAuth ?? (givesSecret(options) ? preset.secret?.authentication : undefined);
+  const clientAuth = options.clientAuth ?? (namesSecret(options) ? preset.secret?.authentication : undefined);
   const entry = withClient(
     { ...expanded, ...(issuer && { issuer }), ...(scope && { scope: scopeOf(scope) }) },
     { ...options, clientAuth },

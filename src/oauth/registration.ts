@@ -3,6 +3,9 @@ import {
   customFetch,
   dynamicClientRegistration,
   None,
+  ResponseBodyError,
+  WWWAuthenticateChallengeError,
+  type ClientMetadata,
   type ServerMetadata,
 } from 'openid-client';
 
@@ -13,8 +16,10 @@ import { providerFetch, type Wire } from './wire.js';
 export interface RegisteredClient {
   readonly clientId: string;
   /** Some give one even to a client that asked to be public. */
-  readonly clientSecret: string | null;
+  readonly secret: { readonly value: string; readonly authentication: SecretMethod } | null;
 }
+
+type SecretMethod = 'client_secret_basic' | 'client_secret_post';
 
 export interface ClientDescription {
   readonly redirectUris: readonly string[];
@@ -29,7 +34,7 @@ export async function registerClient(
 ): Promise<RegisteredClient> {
   if (metadata.registration_endpoint === undefined) {
     throw new AuthError('usage', `${metadata.issuer} registers no clients by itself`, {
-      hint: 'register one with the provider, then: authcli provider add NAME --issuer URL --client-id ID',
+      hint: byHand,
     });
   }
   const description = {
@@ -49,10 +54,61 @@ export async function registerClient(
       [customFetch]: async (url, options) =>
         options.method === 'GET' ? Response.json(metadata) : send(url, options),
     });
-    const { client_id: clientId, client_secret: clientSecret } = configuration.clientMetadata();
-    if (clientSecret !== undefined) wire.conceal(clientSecret);
-    return { clientId, clientSecret: clientSecret ?? null };
+    const registered = configuration.clientMetadata();
+    return { clientId: registered.client_id, secret: secretOf(registered, wire) };
   } catch (error) {
-    throw toAuthError(error, 'the registration');
+    throw refusalOf(error) ?? toAuthError(error, 'the registration');
   }
+}
+
+function secretOf(
+  { client_id: clientId, client_secret: value, token_endpoint_auth_method: method }: ClientMetadata,
+  wire: Wire,
+): RegisteredClient['secret'] {
+  if (value) wire.conceal(value);
+  // RFC 7591 3.2.1: the answer says what was registered in the end; one without a method means Basic (2).
+  if (method === 'none' || (method === undefined && !value)) return null;
+  const authentication = typeof method === 'string' ? method : 'client_secret_basic';
+  if (value && isSecretMethod(authentication)) return { value, authentication };
+  throw new AuthError(
+    'protocol',
+    `the provider registered ${clientId} to authenticate with ${authentication}, and gave it nothing for that`,
+    { hint: byHand },
+  );
+}
+
+function isSecretMethod(method: string): method is SecretMethod {
+  return method === 'client_secret_basic' || method === 'client_secret_post';
+}
+
+const byHand = 'register a client there by hand, then: authcli provider add NAME --issuer URL --client-id ID';
+
+/** RFC 7591 3: who may register is up to the provider, and 3.2.2: so is what is registered. */
+function refusalOf(error: unknown): AuthError | undefined {
+  if (error instanceof ResponseBodyError && refusals.has(error.error)) {
+    const { error: code, error_description: description } = error;
+    const message = `the provider refused the registration: ${code}${description ? ` (${description})` : ''}`;
+    return new AuthError('protocol', message, { hint: refusals.get(code), cause: error });
+  }
+  const status = statusOf(error);
+  if (status !== 401 && status !== 403) return undefined;
+  return new AuthError(
+    'protocol',
+    `the provider registers no client without an initial access token (${status})`,
+    {
+      hint: byHand,
+      cause: error,
+    },
+  );
+}
+
+const refusals: ReadonlyMap<string, string> = new Map([
+  ['invalid_redirect_uri', `it does not take a loopback redirect URI from everybody; ${byHand}`],
+  ['invalid_client_metadata', `check --scope, or ${byHand}`],
+]);
+
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof ResponseBodyError || error instanceof WWWAuthenticateChallengeError)
+    return error.status;
+  return error instanceof Error && error.cause instanceof Response ? error.cause.status : undefined;
 }

@@ -46,7 +46,7 @@ export function registration(preset: Preset, given: Settings = sampleSettings(pr
 }
 
 /** As they are registered: without a port where the provider accepts any. */
-export function redirectUris({ redirect = {} }: ProviderEntry): string[] {
+export function redirectUris({ redirect = {} }: Pick<ProviderEntry, 'redirect'>): string[] {
   const { host = '127.0.0.1', ports, path = '/callback', uri } = redirect;
   if (uri !== undefined) return [uri];
   if (ports === undefined) return [`http://${host}${path}`];

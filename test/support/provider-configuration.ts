@@ -31,6 +31,8 @@ export interface ProviderOptions {
   readonly pushedRequests?: 'taken' | 'required';
   /** RFC 9449, with nonces. */
   readonly proofs?: 'taken';
+  /** RFC 7591; `known`: for those that bring an initial access token. */
+  readonly registration?: 'anybody' | 'known';
   /** RFC 9101. */
   readonly signedRequests?: 'taken' | 'required';
 }
@@ -120,6 +122,9 @@ export function providerConfiguration(
     },
     features: {
       devInteractions: { enabled: false },
+      ...(options.registration && {
+        registration: { enabled: true, initialAccessToken: options.registration === 'known' },
+      }),
       pushedAuthorizationRequests: {
         enabled: options.pushedRequests !== undefined,
         requirePushedAuthorizationRequests: options.pushedRequests === 'required',

@@ -1,0 +1,31 @@
+import { registerClient } from '../oauth/registration.js';
+import { AuthError } from '../errors.js';
+import { redirectUris } from '../providers/expand-preset.js';
+import type { Provider, ProviderEntry } from '../providers/provider.js';
+import { writeKeychainSecret } from './keychain-secret.js';
+import { serverMetadata } from './server-metadata.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+/** A client of one's own at a provider that gives one to whoever asks (RFC 7591); a secret that comes with it goes into the keychain. */
+export async function registerProvider(
+  provider: Omit<Provider, 'clientId'>,
+  surroundings: ClientSurroundings,
+): Promise<ProviderEntry> {
+  const { name, ...entry } = provider;
+  const metadata = await serverMetadata(provider, surroundings, { isFresh: true });
+  const description = { redirectUris: redirectUris(entry), scope: entry.scope };
+  const { clientId, secret } = await registerClient(metadata, description, surroundings);
+  if (secret === null) return { ...entry, clientId };
+  try {
+    await writeKeychainSecret({ name, issuer: entry.issuer, clientId }, secret.value, surroundings);
+  } catch (error) {
+    if (!(error instanceof AuthError) || error.code !== 'store') throw error;
+    throw new AuthError(
+      'store',
+      `${name} was not added: the provider gave ${clientId} a secret, and ${error.message}`,
+      { hint: error.hint, cause: error },
+    );
+  }
+  const { authentication } = secret;
+  return { ...entry, clientId, client: { ...entry.client, authentication, secret: { keychain: true } } };
+}

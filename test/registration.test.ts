@@ -1,0 +1,204 @@
+import { describe, expect, test } from 'vitest';
+
+import { secretService } from '../src/store/secret-service.js';
+import { forThisTest, keyringInstalled, startKeyring } from './support/keyring.js';
+import { login, startAcme } from './support/newcomer.js';
+import type { Answer, Provider } from './support/provider.js';
+import { requirement } from './support/requirements.js';
+import { newMachine, type Machine, type Outcome } from './support/run.js';
+
+const scope = 'openid email offline_access';
+const byHand = 'register a client there by hand, then: authcli provider add NAME --issuer URL --client-id ID';
+
+function register(machine: Machine, { issuer }: Provider, ...options: string[]): Promise<Outcome> {
+  return machine.spawn(['provider', 'add', 'acme', '--issuer', issuer, '--register', ...options]);
+}
+
+async function entryOf(machine: Machine): Promise<unknown> {
+  const { stdout } = await machine.run(['provider', 'show', 'acme', '--json']);
+  return JSON.parse(stdout);
+}
+
+async function expectNothingAdded(machine: Machine): Promise<void> {
+  expect(await machine.run(['provider', 'list', '--json'])).toMatchObject({ stdout: '{"providers":{}}\n' });
+}
+
+function json(status: number, body: object): Answer {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+test('a client that the provider has registered signs in, refreshes and signs out', async () => {
+  const acme = await startAcme({ registration: 'anybody' });
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  expect(await register(machine, acme, '--scope', scope)).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr: '✓ Added acme. Next: authcli login -p acme\n',
+  });
+  expect(acme.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    'GET /.well-known/openid-configuration',
+    'POST /reg',
+  ]);
+  expect(await entryOf(machine)).toEqual({ issuer: acme.issuer, clientId: expect.any(String), scope });
+  expect(await login(machine)).toMatchObject({ exitCode: 0, stdout: '' });
+  for (const argv of [['token'], ['token', '--force-refresh'], ['whoami', '--json'], ['logout']]) {
+    expect(await machine.spawn(argv)).toMatchObject({ exitCode: 0 });
+  }
+  expect(acme.requestsTo('/token').map(({ parameters }) => parameters['grant_type'])).toEqual([
+    'authorization_code',
+    'refresh_token',
+  ]);
+});
+
+describe('a provider that registers nobody, or not this', () => {
+  test('has no endpoint for it', async () => {
+    const acme = await startAcme();
+    const machine = newMachine();
+    expect(await register(machine, acme)).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: `error: ${acme.issuer} registers no clients by itself\nhint: ${byHand}\n`,
+    });
+    await expectNothingAdded(machine);
+  });
+
+  test('wants an initial access token', async () => {
+    const acme = await startAcme({ registration: 'known' });
+    const machine = newMachine();
+    expect(await register(machine, acme)).toEqual({
+      exitCode: 5,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^error: the provider registers no client without an initial access token \(401\)\nhint: register a client/,
+      ),
+    });
+    await expectNothingAdded(machine);
+  });
+
+  test.each<[title: string, answer: Answer, error: string, hint: string | undefined]>([
+    [
+      'the redirect URI',
+      json(400, { error: 'invalid_redirect_uri', error_description: 'https only' }),
+      'the provider refused the registration: invalid_redirect_uri (https only)',
+      `it does not take a loopback redirect URI from everybody; ${byHand}`,
+    ],
+    [
+      'something else that was described',
+      json(400, { error: 'invalid_client_metadata' }),
+      'the provider refused the registration: invalid_client_metadata',
+      `check --scope, or ${byHand}`,
+    ],
+    [
+      '401 without JSON',
+      { status: 401, body: 'no' },
+      'the provider registers no client without an initial access token (401)',
+      byHand,
+    ],
+    [
+      '403 with a page',
+      { status: 403, headers: { 'content-type': 'text/html' }, body: '<html>' },
+      'the provider registers no client without an initial access token (403)',
+      byHand,
+    ],
+    [
+      'a client that must authenticate with what it has not',
+      json(201, { client_id: 'x', token_endpoint_auth_method: 'private_key_jwt' }),
+      'the provider registered x to authenticate with private_key_jwt, and gave it nothing for that',
+      byHand,
+    ],
+  ])('%s', async (_title, answer, error, hint) => {
+    const acme = await startAcme({ registration: 'anybody' });
+    const machine = newMachine();
+    acme.answerNext('/reg', answer);
+    expect(await register(machine, acme)).toEqual({
+      exitCode: 5,
+      stdout: '',
+      stderr: `error: ${error}\nhint: ${hint}\n`,
+    });
+    await expectNothingAdded(machine);
+  });
+});
+
+test('nothing is registered for a name in use, or for a line that cannot be meant', async () => {
+  const acme = await startAcme({ registration: 'anybody' });
+  const machine = newMachine();
+  await machine.run(['provider', 'add', 'acme', '--issuer', acme.issuer, '--client-id', 'cli']);
+  const mistakes: [options: string[], error: string][] = [
+    [[], 'there is a provider named "acme" already'],
+    [['--client-id', 'x'], '--register does not go with --client-id'],
+    [['--preset', 'keycloak'], '--register does not go with --preset'],
+    [['--client-secret-env', 'A'], '--register does not go with a secret or a key'],
+  ];
+  for (const [options, error] of mistakes) {
+    const { exitCode, stderr } = await register(machine, acme, ...options);
+    expect([exitCode, stderr.split('\n')[0]]).toEqual([2, `error: ${error}`]);
+  }
+  expect(acme.requests).toEqual([]);
+});
+
+describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a secret that nobody asked for', () => {
+  const registered = {
+    client_id: 'corp',
+    client_secret: 'canary-4711',
+    client_secret_expires_at: 0,
+    token_endpoint_auth_method: 'client_secret_post',
+  };
+  const known = {
+    client_id: 'corp',
+    client_secret: 'canary-4711',
+    application_type: 'native' as const,
+    token_endpoint_auth_method: 'client_secret_post' as const,
+    grant_types: ['authorization_code', 'refresh_token'],
+    redirect_uris: ['http://127.0.0.1/callback'],
+  };
+
+  test('goes into the keychain, and is used', async () => {
+    const keyring = await forThisTest(startKeyring());
+    const acme = await startAcme({ registration: 'anybody', clients: [known] });
+    const machine = newMachine(keyring.env);
+    acme.answerNext('/reg', json(201, registered));
+    const outcome = await register(machine, acme, '--scope', scope, '-v');
+    expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(outcome.stderr).not.toContain('canary');
+    expect(await entryOf(machine)).toEqual({
+      issuer: acme.issuer,
+      clientId: 'corp',
+      scope,
+      client: { authentication: 'client_secret_post', secret: { keychain: true } },
+    });
+    expect(await login(machine)).toMatchObject({ exitCode: 0 });
+    expect(acme.requestsTo('/token').map(({ parameters }) => parameters['client_secret'])).toEqual([
+      'canary-4711',
+    ]);
+    const item = `client secret of corp at ${acme.issuer}`;
+    const read = () => secretService(keyring.env).read(item, { timeoutMs: 5_000, mayPrompt: false });
+    expect(await read()).toEqual({ kind: 'found', secret: 'canary-4711' });
+
+    // What takes the entry's place needs the item no more.
+    await machine.spawn(['logout']);
+    const named = ['--issuer', acme.issuer, '--client-id', 'corp', '--client-secret-env', 'A', '--force'];
+    expect(await machine.run(['provider', 'add', 'acme', ...named])).toMatchObject({ exitCode: 0 });
+    expect(await read()).toEqual({ kind: 'missing' });
+  });
+
+  test('is refused where there is no keychain', async () => {
+    const acme = await startAcme({ registration: 'anybody' });
+    const machine = newMachine({ AUTHCLI_STORE: 'file' });
+    acme.answerNext('/reg', json(201, registered));
+    const outcome = await register(machine, acme);
+    expect(outcome).toMatchObject({ exitCode: 7, stdout: '' });
+    expect(outcome.stderr).toMatch(
+      /^error: acme was not added: the provider gave corp a secret, and the keychain cannot keep or give the client secret: [^\n]+\nhint: [^\n]+\n$/,
+    );
+    expect(outcome.stderr).not.toContain('canary');
+    await expectNothingAdded(machine);
+  });
+
+  test('is left alone where the same answer says that the client is public', async () => {
+    const acme = await startAcme({ registration: 'anybody' });
+    const machine = newMachine({ AUTHCLI_STORE: 'file' });
+    acme.answerNext('/reg', json(201, { ...registered, token_endpoint_auth_method: 'none' }));
+    expect(await register(machine, acme)).toMatchObject({ exitCode: 0 });
+    expect(await entryOf(machine)).toEqual({ issuer: acme.issuer, clientId: 'corp' });
+  });
+});
