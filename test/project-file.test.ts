@@ -88,6 +88,14 @@ test.each([
       },
     },
   ],
+  [
+    'providers.work.client.key',
+    {
+      providers: {
+        work: { issuer: 'https://a.test', clientId: 'c', client: { key: { file: '/home/jane/key.pem' } } },
+      },
+    },
+  ],
 ])('%s is not for a project to say', async (place, content) => {
   const { machine } = await newcomer();
   const { run, file } = inProject(machine, content);

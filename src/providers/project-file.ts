@@ -65,7 +65,8 @@ function readTrusted(path: string, { uid, warn }: Reader): string | undefined {
 function decode(path: string, { defaultProvider, store, providers }: Configuration): ProjectFile {
   if (store !== undefined) throw notForProjects(path, 'store');
   for (const [provider, entry] of Object.entries(providers)) {
-    if (entry.client?.secret !== undefined) throw notForProjects(path, `providers.${provider}.client.secret`);
+    const named = (['secret', 'key'] as const).find((field) => entry.client?.[field] !== undefined);
+    if (named !== undefined) throw notForProjects(path, `providers.${provider}.client.${named}`);
   }
   return { path, providers, ...(defaultProvider !== undefined && { defaultProvider }) };
 }
