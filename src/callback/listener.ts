@@ -42,6 +42,8 @@ export interface ListenerOptions {
   readonly path: string;
   /** GET when absent. */
   readonly method?: ResponseMethod | undefined;
+  /** `any_return`: the browser comes back, with or without our state, and carries nothing else; the caller compares. */
+  readonly expects?: 'any_return' | undefined;
   /** Told after each request without the right state, with the number of them so far. */
   readonly onIgnored?: ((count: number) => void) | undefined;
 }
@@ -101,7 +103,8 @@ export async function listenForAuthorizationResponse(
   }
 
   function receiveResponse(url: URL, response: ServerResponse): void {
-    if (waiting === undefined || !carriesState(url.searchParams, waiting.state)) {
+    const isAnyReturn = options.expects === 'any_return';
+    if (waiting === undefined || !(isAnyReturn || carriesState(url.searchParams, waiting.state))) {
       refuse(
         response,
         400,
@@ -116,7 +119,7 @@ export async function listenForAuthorizationResponse(
       return refuse(response, 409, 'This sign-in has already been answered. The terminal has the result.');
     }
 
-    const malformation = findMalformation(url.searchParams);
+    const malformation = isAnyReturn ? undefined : findMalformation(url.searchParams);
     if (malformation !== undefined) {
       return refuse(response, 400, `The provider’s answer cannot be used: ${malformation}.`);
     }
@@ -218,5 +221,5 @@ function noticeReply(status: number, message: string, method?: ResponseMethod): 
 
 /** A status of its own for failures, so that a program in the browser's place can tell. */
 function outcomeReply(outcome: LoginOutcome): Reply {
-  return { status: outcome.kind === 'signed_in' ? 200 : 400, page: buildPage(outcome) };
+  return { status: outcome.kind === 'failed' ? 400 : 200, page: buildPage(outcome) };
 }

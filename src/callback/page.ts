@@ -5,6 +5,7 @@ import { pageStyle } from './page-style.js';
 /** How a login ended, in the words of the terminal. */
 export type LoginOutcome =
   | { readonly kind: 'signed_in'; readonly provider: string; readonly account: string }
+  | { readonly kind: 'signed_out'; readonly provider: string; readonly isConfirmed: boolean }
   | { readonly kind: 'failed'; readonly message: string; readonly hint?: string | undefined };
 
 /** A document of one file, and the policy that lets nothing but its own style and script in. */
@@ -40,6 +41,17 @@ export function buildPage(outcome: LoginOutcome): Page {
 <div><dt>Provider</dt><dd><bdi>${escapeHtml(outcome.provider)}</bdi></dd></div>
 </dl>
 <p class="close">You can close this tab.<br>Work goes on in your terminal.</p>`,
+    });
+  }
+  if (outcome.kind === 'signed_out') {
+    const where = outcome.isConfirmed ? ' and at the provider' : '';
+    return page({
+      mark: outcome.isConfirmed ? 'good' : 'note',
+      title: 'You are signed out',
+      content: `<dl>
+<div><dt>Provider</dt><dd><bdi>${escapeHtml(outcome.provider)}</bdi></dd></div>
+</dl>
+<p class="close">Signed out in your terminal${where}. You can close this tab.</p>`,
     });
   }
   const hint = outcome.hint === undefined ? '' : `\n<p><b>hint:</b> ${escapeHtml(outcome.hint)}</p>`;

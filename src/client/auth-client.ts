@@ -4,6 +4,7 @@ import type { StoreName } from '../store/key-source.js';
 import { SessionStore, type SessionListing, type StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
 import { currentToken, isUsable, type AcquiredToken, type SilentRequest } from './acquired-token.js';
+import type { EndSessionConversation, EndSessionRequest, SessionEnd } from './end-session.js';
 import type { InteractiveRequest, SignedIn, SignInConversation } from './interactive.js';
 import type { SignedOut, SignOutRequest } from './sign-out.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -92,6 +93,16 @@ export class AuthClient {
   async signOut(stored: StoredSession, request: SignOutRequest): Promise<SignedOut> {
     const { signOut } = await import('./sign-out.js');
     return signOut(stored, request, this.#store, this.#surroundings);
+  }
+
+  /** Ends the session that the provider itself keeps in the browser. */
+  async endSession(
+    provider: Provider,
+    request: EndSessionRequest,
+    conversation: EndSessionConversation,
+  ): Promise<SessionEnd> {
+    const { endSession } = await import('./end-session.js');
+    return endSession(provider, request, conversation, this.#surroundings);
   }
 
   /** What to say of somebody whose session is not there, with those that are. */

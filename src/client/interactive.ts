@@ -18,6 +18,7 @@ import { oneLine, redactedLine } from '../remote-text.js';
 import { accountLabel, type Session } from '../store/session.js';
 import { connect } from './connect.js';
 import { askWho, assertExpected, newSession, textClaim } from './new-session.js';
+import { aborted, showInBrowser } from './show-in-browser.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 export type { RequestedClaims };
@@ -111,7 +112,8 @@ export async function signIn(
     const arriving = listener.receive(transaction.state, [origin, new URL(provider.issuer).origin]);
     announce?.(listener.offer(transaction.authorizationUrl));
     conversation.authorizationUrl(transaction.authorizationUrl, request.browser === 'none');
-    showInBrowser(transaction.authorizationUrl, request.browser, conversation, surroundings);
+    const notLaunched = (reason: string) => conversation.browserNotLaunched(reason);
+    void showInBrowser(transaction.authorizationUrl, request.browser, notLaunched, surroundings);
     const received = await Promise.race([
       arriving,
       // A form leaves nothing to paste in the address bar.
@@ -156,23 +158,6 @@ export function authorizationRequest(
   };
 }
 
-/** A browser may take its time, or never say anything: nobody waits for it. */
-function showInBrowser(
-  url: URL,
-  browser: string | undefined,
-  conversation: SignInConversation,
-  { openBrowser }: ClientSurroundings,
-): void {
-  if (browser === 'none') return;
-  openBrowser(url, browser).then(
-    (launch) => {
-      if (launch.kind === 'not_launched') conversation.browserNotLaunched(launch.reason);
-    },
-    (error: unknown) =>
-      conversation.browserNotLaunched(error instanceof Error ? error.message : 'unknown failure'),
-  );
-}
-
 async function pasted(
   conversation: SignInConversation,
   redirectUri: string,
@@ -190,13 +175,6 @@ async function pasted(
   }
   // Nothing was pasted: the answer comes through the listener, or not at all.
   return new Promise(() => {});
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }
 
 /** The page in the browser says what the terminal will say, and only once it is true. */

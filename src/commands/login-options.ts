@@ -1,5 +1,6 @@
 import { AuthError } from '../errors.js';
 import { duration, flagOf, type OptionTable, type OptionValues } from './options.js';
+import { browserOptions } from './browser-options.js';
 import { clientOptions } from './client-options.js';
 import { clientIdentifier, nameAndValue, requestedClaims, resourceIndicator } from './values.js';
 
@@ -81,8 +82,7 @@ export const loginOptions = {
     parse: port,
     summary: 'listen on this port of 127.0.0.1 (default: one from the system)',
   },
-  browser: { value: 'CMD', summary: "a browser's name, a program, or none (default: the system's browser)" },
-  noBrowser: { twin: true, unless: ['browser'], summary: 'only print the address' },
+  ...browserOptions,
   responseMode: {
     value: 'MODE',
     choices: ['query', 'form_post'],

@@ -7,6 +7,7 @@ import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
+import { chosenBrowser } from './browser-options.js';
 import { changeConfiguration } from './change-configuration.js';
 import { withClient } from './client-options.js';
 import {
@@ -108,7 +109,7 @@ export async function signInAs(
         },
         tokenParameters: Object.fromEntries(options.tokenParam ?? []),
         port: options.port ?? 0,
-        browser: options.noBrowser ? 'none' : (options.browser ?? (world.env['BROWSER'] || undefined)),
+        browser: chosenBrowser(options, world),
       },
       screen,
     );

@@ -4,12 +4,16 @@ import { AuthError } from '../errors.js';
 import { findOwner, resolveProvider } from '../providers/resolve-provider.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel, isAccount } from '../store/session.js';
+import { browserOptions, chosenBrowser } from './browser-options.js';
 import { clientSurroundings, configuration, type Command, type Context } from './command.js';
+import { endSessions } from './end-sessions.js';
 import type { OptionTable } from './options.js';
 
 const logoutOptions = {
   all: { summary: 'sign out of every session (with -p: of that provider)' },
   noRevoke: { summary: 'only forget; the tokens stay good at the provider' },
+  endSession: { summary: 'sign out at the provider too, in the browser' },
+  ...browserOptions,
 } as const satisfies OptionTable;
 
 export const logout: Command<typeof logoutOptions> = {
@@ -36,6 +40,8 @@ export const logout: Command<typeof logoutOptions> = {
       }
     }
     if (globals.json) world.stdout.write(`${JSON.stringify({ sessions: signedOut.map(describe) })}\n`);
+    if (options.endSession)
+      await endSessions(client, signedOut, known, chosenBrowser(options, world), context);
     if (failures.length > 0) throw failures[0];
   },
 };

@@ -124,7 +124,10 @@ function assertIssuer(announced: string | undefined, issuer: string): void {
   }
 }
 
-function assertEndpoint(metadata: ServerMetadata, field: 'authorization_endpoint' | 'token_endpoint'): void {
+export function assertEndpoint(
+  metadata: ServerMetadata,
+  field: 'authorization_endpoint' | 'token_endpoint' | 'end_session_endpoint',
+): URL {
   const value: unknown = metadata[field];
   if (value === undefined)
     throw new AuthError('protocol', `the metadata of ${metadata.issuer} names no ${field}`);
@@ -142,6 +145,7 @@ function assertEndpoint(metadata: ServerMetadata, field: 'authorization_endpoint
       `the ${field} in the metadata of ${metadata.issuer} is not an https address`,
     );
   }
+  return url;
 }
 
 function announcedIssuer(error: unknown): string | undefined {

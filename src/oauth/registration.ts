@@ -41,6 +41,7 @@ export async function registerClient(
     client_name: 'authcli',
     application_type: 'native',
     redirect_uris: [...redirectUris],
+    ...(metadata.end_session_endpoint !== undefined && { post_logout_redirect_uris: [...redirectUris] }),
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     token_endpoint_auth_method: 'none',

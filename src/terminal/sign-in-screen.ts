@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 
 import type { SignInConversation } from '../client/interactive.js';
 import type { World } from '../world.js';
+import { showVisit, warnNotLaunched } from './browser-visit.js';
 import { startSpinner, type Spinner } from './spinner.js';
 import type { Terminal } from './terminal.js';
 
@@ -30,15 +31,11 @@ export function showSignIn(provider: string, deadline: Date, world: World, termi
       wait();
     },
     authorizationUrl(url, isManual) {
-      const advice = isManual
-        ? 'Visit this address'
-        : 'A browser opens now; if none does, visit this address';
-      terminal.notice(`Signing in to ${provider}. ${advice}:`);
-      terminal.say(`\n  ${url.href}\n`);
+      showVisit(`Signing in to ${provider}`, url, isManual, terminal);
       wait();
     },
     browserNotLaunched(reason) {
-      terminal.warn(`no browser was started (${reason}): open the address above yourself`);
+      warnNotLaunched(reason, terminal);
     },
     ignoredRequests(count) {
       if (noticedIgnored) return;

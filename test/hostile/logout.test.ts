@@ -10,8 +10,10 @@ import { forThisTest, keyringInstalled, startKeyring } from '../support/keyring.
 import { login, newcomer, startAcme, type Newcomer } from '../support/newcomer.js';
 import type { Answer } from '../support/provider.js';
 import { requirement } from '../support/requirements.js';
-import type { Machine, Outcome } from '../support/run.js';
+import type { World } from '../../src/world.js';
+import { agent, type Machine, type Outcome } from '../support/run.js';
 import { openedSession, sealedSession, sessionFiles } from '../support/sessions.js';
+import { browserOf, oneBrowser } from '../support/user-agents.js';
 import { changedMetadata, jsonAnswer, wellKnown } from './metadata.js';
 import { isFull, patience } from './sizes.js';
 
@@ -360,3 +362,180 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))(
     });
   },
 );
+
+/** The lines that a person reads, without the address. */
+function lines({ stderr }: Outcome): string[] {
+  return stderr.split('\n').filter((line) => line !== '' && !line.startsWith('  http'));
+}
+
+/** A browser that ends up where `goes` takes it, given the address that the provider should send it to. */
+function returning(goes: (returnTo: URL, state: string) => Promise<unknown>) {
+  const visits: Promise<unknown>[] = [];
+  const openBrowser: World['openBrowser'] = async ({ searchParams }) => {
+    const returnTo = new URL(searchParams.get('post_logout_redirect_uri') ?? '');
+    visits.push(goes(returnTo, searchParams.get('state') ?? ''));
+    return { kind: 'launched' };
+  };
+  return { openBrowser, visits };
+}
+
+function withState(returnTo: URL, state: string): URL {
+  const url = new URL(returnTo);
+  url.searchParams.set('state', state);
+  return url;
+}
+
+describe('OUT-12: the session at the provider ends with ours', () => {
+  const endpoint = '/session/end';
+  const forgotten =
+    '✓ Signed out of acme as jane@acme.test: refresh token and access token revoked, session forgotten.';
+
+  const visiting = 'Signing out at acme. A browser opens now; if none does, visit this address:';
+
+  test('and is gone over there; no token is in an address', async () => {
+    const { acme, machine } = await newcomer();
+    const browser = browserOf(oneBrowser());
+    const signIns = () => acme.requests.filter(({ parameters }) => 'login' in parameters).length;
+    for (let times = 0; times < 2; times++) {
+      const outcome = await machine.run(['login', '-q', '--prompt', 'consent'], browser);
+      expect(outcome).toMatchObject({ exitCode: 0 });
+    }
+    expect(signIns()).toBe(1);
+    const before = acme.requests.length;
+    const outcome = await machine.run(['logout', '--end-session'], browser);
+    expect({ ...outcome, stderr: lines(outcome) }).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: [forgotten, visiting, '✓ Signed out at acme too.'],
+    });
+    const [asked] = acme.requestsTo(endpoint);
+    expect(asked?.parameters).toEqual({
+      client_id: 'cli',
+      logout_hint: 'jane@acme.test',
+      post_logout_redirect_uri: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/callback$/),
+      state: expect.stringMatching(/^[\w-]{43}$/),
+    });
+    expect(acme.requests.slice(before).filter(({ url }) => /token=|id_token/.test(url))).toEqual([]);
+    const page = await browser.pages.at(-1);
+    expect(page?.body).toContain('Signed out in your terminal and at the provider.');
+    await expectGone({ acme, machine });
+    await machine.run(['login', '-q'], browser);
+    expect(signIns()).toBe(2);
+  });
+
+  test('with the built program, once for a provider with two accounts, and after the answer', async () => {
+    const known = await signedIn();
+    await login(known.machine, '--browser', `${agent} --as john@acme.test`);
+    const { exitCode, stdout, stderr } = await known.machine.spawn([
+      'logout',
+      '--all',
+      '--json',
+      '--end-session',
+      '--browser',
+      agent,
+    ]);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ sessions: [{ provider: 'acme' }, { provider: 'acme' }] });
+    expect(stderr).toMatch(/✓ Signed out at acme too\.\n$/);
+    expect(known.acme.requestsTo(endpoint)).toHaveLength(1);
+    await expectGone(known);
+  });
+
+  test.each<[title: string, goes: (returnTo: URL, state: string) => Promise<unknown>]>([
+    ['no state', (returnTo) => fetch(returnTo)],
+    ['another state', (returnTo) => fetch(withState(returnTo, 'x'.repeat(43)))],
+    ['an empty state', (returnTo) => fetch(withState(returnTo, ''))],
+    [
+      'the right state twice',
+      (returnTo, state) => fetch(`${withState(returnTo, state).href}&state=${state}`),
+    ],
+  ])('%s: a warning, and exit 0', async (_title, goes) => {
+    const known = await signedIn();
+    const outcome = await known.machine.run(['logout', '--end-session'], returning(goes));
+    expect({ ...outcome, stderr: lines(outcome) }).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: [
+        forgotten,
+        visiting,
+        'warning: not known to be signed out at acme: the browser came back without our state',
+      ],
+    });
+    await expectGone(known);
+  });
+
+  test('what is no browser coming back does not count', async () => {
+    const known = await signedIn();
+    const statuses: number[] = [];
+    const browser = returning(async (returnTo, state) => {
+      const good = withState(returnTo, state);
+      const embedded = { 'sec-fetch-dest': 'iframe', 'sec-fetch-mode': 'navigate' };
+      for (const [url, init] of [
+        [good, { method: 'POST' }],
+        [new URL('/favicon.ico', good), {}],
+        [good, { headers: embedded }],
+        [good, { headers: { 'sec-purpose': 'prefetch' } }],
+        [good, {}],
+      ] as const) {
+        statuses.push((await fetch(url, init)).status);
+      }
+    });
+    const outcome = await known.machine.run(['logout', '--end-session'], browser);
+    await Promise.all(browser.visits);
+    expect(statuses).toEqual([405, 404, 403, 403, 200]);
+    expect(lines(outcome).at(-1)).toBe('✓ Signed out at acme too.');
+  });
+
+  test('a browser that never comes back is waited for until --timeout, and nobody is signed in meanwhile', async () => {
+    const known = await signedIn();
+    const outcome = await known.machine.run(['logout', '--end-session', '--timeout', '2s'], {
+      openBrowser: async () => ({ kind: 'not_launched', reason: 'no display' }),
+    });
+    expect({ ...outcome, stderr: lines(outcome) }).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: [
+        forgotten,
+        visiting,
+        'warning: no browser was started (no display): open the address above yourself',
+        'warning: not known to be signed out at acme: not finished within 2 s',
+      ],
+    });
+    await expectGone(known);
+  });
+
+  test.each<[title: string, metadata: object, last: string]>([
+    [
+      'no endpoint for it',
+      { end_session_endpoint: undefined },
+      'acme has no end session endpoint: its own session in the browser goes on.',
+    ],
+    [
+      'one in the clear',
+      { end_session_endpoint: 'http://acme.test/out' },
+      'warning: not known to be signed out at acme: the end_session_endpoint in the metadata of ISSUER is not an https address',
+    ],
+  ])('%s: no browser opens', async (_title, metadata, last) => {
+    const known = await signedIn(metadata);
+    const outcome = await known.machine.run(['logout', '--end-session'], {
+      openBrowser: () => Promise.reject(new Error('nothing is to be opened')),
+    });
+    expect({ ...outcome, stderr: lines(outcome) }).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: [forgotten, last.replace('ISSUER', known.acme.issuer)],
+    });
+    await expectGone(known);
+  });
+
+  test('somebody who is not signed in is not sent anywhere', async () => {
+    const { acme, machine } = await newcomer();
+    const requests = acme.requests.length;
+    expect(await machine.run(['logout', '--end-session'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: 'not signed in: there is nothing to log out of\n',
+    });
+    expect(acme.requests).toHaveLength(requests);
+  });
+});

@@ -64,11 +64,6 @@ export const notHere: readonly NotHere[] = [
     reason: 'no provider can ask for another host than 127.0.0.1 yet',
   },
   {
-    id: 'OUT-12',
-    what: 'a post-logout redirect with a missing or another state',
-    reason: '--end-session is not built yet',
-  },
-  {
     id: 'TOK-20',
     what: 'a DPoP nonce that the provider asks for is sent, with a new proof',
     reason: 'authcli has no DPoP yet',

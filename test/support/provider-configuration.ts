@@ -70,6 +70,7 @@ const cli: ClientMetadata = {
   grant_types: ['authorization_code', 'refresh_token'],
   // Any port: a native client's loopback redirect URI is compared without it (RFC 8252, section 7.3).
   redirect_uris: ['http://127.0.0.1/callback'],
+  post_logout_redirect_uris: ['http://127.0.0.1/callback'],
 };
 
 /** All that oidc-provider would otherwise make up with a warning on the console is given here. */

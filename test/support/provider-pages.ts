@@ -64,7 +64,7 @@ export function consentPage(clientName: string, scope: string): string {
 export function signOutPage(form: string): string {
   return page(
     'Sign out of Acme?',
-    `${form}<button form="op.logoutForm" name="logout" value="yes">Sign out</button>`,
+    form.replace('</form>', '<button name="logout" value="yes">Sign out</button></form>'),
   );
 }
 

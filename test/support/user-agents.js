@@ -22,6 +22,15 @@ export const neverComesBack = (url) => visit(url, {});
 export const approvesAs = (login) => (url) => visit(url, { ...jane, login });
 
 /**
+ * One browser for several visits: it keeps its cookies, and whoever sits there signs out where asked to.
+ * @returns {UserAgent}
+ */
+export function oneBrowser() {
+  const cookies = new CookieJar();
+  return (url) => visit(url, { ...jane, logout: 'yes' }, undefined, cookies);
+}
+
+/**
  * Goes as far as the redirect to `redirectUri` and brings that URL back instead of following it.
  * @param {URL} url @param {URL} redirectUri @param {Person} person
  * @returns {Promise<URL>} the authorization response
@@ -58,11 +67,10 @@ export function browserOf(agent) {
 
 /**
  * @param {URL} start @param {Person} person
- * @param {(next: URL) => boolean} stopsAt
+ * @param {(next: URL) => boolean} [stopsAt] @param {CookieJar} [cookies]
  * @returns {Promise<Page>}
  */
-async function visit(start, person, stopsAt = () => false) {
-  const cookies = new CookieJar();
+async function visit(start, person, stopsAt = () => false, cookies = new CookieJar()) {
   let url = start;
   /** @type {URLSearchParams | undefined} */
   let form;

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+
+import { listenForAuthorizationResponse } from '../callback/listener.js';
+import { carriesState } from '../callback/response-parameters.js';
+import { buildEndSessionUrl } from '../oauth/end-session.js';
+import type { Provider } from '../providers/provider.js';
+import { serverMetadata } from './server-metadata.js';
+import { aborted, showInBrowser } from './show-in-browser.js';
+import type { ClientSurroundings } from './surroundings.js';
+
+export interface EndSessionRequest {
+  readonly logoutHint?: string | undefined;
+  /** `none` leaves it to the person; absent means the system's browser. */
+  readonly browser?: string | undefined;
+}
+
+/** What the person is told while the browser does its work. */
+export interface EndSessionConversation {
+  endSessionUrl(url: URL, isManual: boolean): void;
+  browserNotLaunched(reason: string): void;
+}
+
+/** What is known of the session at the provider, which lives in the browser. */
+export type SessionEnd =
+  | 'ended'
+  /** The browser came back with another state than ours, or none: by whose doing is not known. */
+  | 'unconfirmed'
+  /** The provider cannot send the browser back to us. */
+  | 'left_to_browser'
+  /** The provider has no end session endpoint. */
+  | 'unsupported';
+
+/** Ends the session at the provider itself, so that the next sign-in asks who it is. Nothing of ours depends on it any more. */
+export async function endSession(
+  provider: Provider,
+  { logoutHint, browser }: EndSessionRequest,
+  conversation: EndSessionConversation,
+  surroundings: ClientSurroundings,
+): Promise<SessionEnd> {
+  const { name, clientId, redirect = {} } = provider;
+  const metadata = await serverMetadata(provider, surroundings, { isFresh: false });
+  if (metadata.end_session_endpoint === undefined) return 'unsupported';
+  const visit = (postLogout?: { redirectUri: string; state: string }) => {
+    const url = buildEndSessionUrl(metadata, { clientId, logoutHint, ...(postLogout && { postLogout }) });
+    conversation.endSessionUrl(url, browser === 'none');
+    return showInBrowser(url, browser, (reason) => conversation.browserNotLaunched(reason), surroundings);
+  };
+  if (redirect.uri !== undefined) {
+    await visit();
+    return 'left_to_browser';
+  }
+  const { ports = [0], path = '/callback' } = redirect;
+  const listener = await listenForAuthorizationResponse({ ports, path, expects: 'any_return' });
+  try {
+    const state = randomBytes(32).toString('base64url');
+    const returning = listener.receive(state);
+    void visit({ redirectUri: listener.redirectUri, state });
+    const { url, respond } = await Promise.race([returning, aborted(surroundings.signal)]);
+    const isConfirmed = carriesState(url.searchParams, state);
+    await respond({ kind: 'signed_out', provider: name, isConfirmed });
+    return isConfirmed ? 'ended' : 'unconfirmed';
+  } finally {
+    await listener.close();
+  }
+}

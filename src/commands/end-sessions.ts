@@ -1,0 +1,52 @@
+import type { AuthClient } from '../client/auth-client.js';
+import type { EndSessionConversation, SessionEnd } from '../client/end-session.js';
+import type { SignedOut } from '../client/sign-out.js';
+import { AuthError } from '../errors.js';
+import type { Configuration } from '../providers/configuration.js';
+import { findOwner } from '../providers/resolve-provider.js';
+import { showVisit, warnNotLaunched } from '../terminal/browser-visit.js';
+import type { Terminal } from '../terminal/terminal.js';
+import type { Context } from './command.js';
+
+/** One visit for each provider: the browser is signed in there once, whoever of several accounts that is. */
+export async function endSessions(
+  client: AuthClient,
+  signedOut: readonly SignedOut[],
+  known: Configuration,
+  browser: string | undefined,
+  { terminal }: Context,
+): Promise<void> {
+  const byProvider = new Map(signedOut.map(({ session }) => [session.provider, session]));
+  for (const [name, session] of byProvider) {
+    const { issuer, clientId, account } = session;
+    const logoutHint = account.email ?? account.username ?? account.sub ?? undefined;
+    try {
+      const provider = findOwner(known, session) ?? { name, issuer, clientId };
+      const end = await client.endSession(provider, { logoutHint, browser }, showEndSession(name, terminal));
+      reportEnd(name, end, terminal);
+    } catch (error) {
+      if (!(error instanceof AuthError)) throw error;
+      terminal.warn(`not known to be signed out at ${name}: ${error.message}`);
+    }
+  }
+}
+
+function showEndSession(name: string, terminal: Terminal): EndSessionConversation {
+  return {
+    endSessionUrl: (url, isManual) => showVisit(`Signing out at ${name}`, url, isManual, terminal),
+    browserNotLaunched: (reason) => warnNotLaunched(reason, terminal),
+  };
+}
+
+function reportEnd(name: string, end: SessionEnd, terminal: Terminal): void {
+  switch (end) {
+    case 'ended':
+      return terminal.notice(`Signed out at ${name} too.`, { text: '✓', style: 'green' });
+    case 'unconfirmed':
+      return terminal.warn(`not known to be signed out at ${name}: the browser came back without our state`);
+    case 'left_to_browser':
+      return terminal.notice(`${name} does the rest in the browser.`);
+    case 'unsupported':
+      return terminal.notice(`${name} has no end session endpoint: its own session in the browser goes on.`);
+  }
+}
