@@ -1,8 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import { AuthError, systemErrorCode } from '../errors.js';
+import { systemErrorCode } from '../errors.js';
+import { bindFirstFree } from './bind.js';
 import { limitConnections } from './connections.js';
 import { buildNotice, buildPage, type LoginOutcome } from './page.js';
 import { readForm } from './form.js';
@@ -13,7 +15,7 @@ import { carriesState, findMalformation } from './response-parameters.js';
 
 /** The loopback redirect of RFC 8252 7.3. */
 export interface AuthorizationResponseListener {
-  /** `http://127.0.0.1:<port><path>`, bound before it is told to anybody. */
+  /** `http://<host>:<port><path>`, bound before it is told to anybody. */
   readonly redirectUri: string;
   /** How many requests came to the redirect URI without the right state. */
   readonly ignored: number;
@@ -37,8 +39,11 @@ export interface ReceivedResponse {
 }
 
 export interface ListenerOptions {
-  /** The first free one is taken; 0 is one that the system chooses. */
-  readonly ports: readonly number[];
+  /** A literal loopback address, or `localhost`, which is two of them. */
+  readonly host: string;
+  /** The first free one is taken; one that the system chooses when absent. */
+  readonly ports?: readonly number[] | undefined;
+  /** A random segment takes the place of `*` in a `/*` at its end. */
   readonly path: string;
   /** GET when absent. */
   readonly method?: ResponseMethod | undefined;
@@ -67,9 +72,6 @@ const limits = {
 /** A browser opens six at most; the rest of a small `ulimit -n` belongs to the exchange and the store. */
 const mostConnections = 16;
 
-/** With Node's 511, 1,000 strangers at once leave no place, and a browser tries again only a second later. */
-const mostConnecting = 4096;
-
 export async function listenForAuthorizationResponse(
   options: ListenerOptions,
 ): Promise<AuthorizationResponseListener> {
@@ -77,8 +79,9 @@ export async function listenForAuthorizationResponse(
   // The reply to a first request closes the connection: nobody would see the reply to a second one.
   server.maxRequestsPerSocket = 1;
   const connections = limitConnections(server, mostConnections);
-  const port = await listenOnFirstFree(server, options.ports);
-  const redirectUri = new URL(`http://127.0.0.1:${port}${options.path}`);
+  const bound = await bindFirstFree(server, options.host, options.ports ?? [0]);
+  const path = options.path.replace(/(?<=\/)\*$/, () => randomBytes(16).toString('base64url'));
+  const redirectUri = new URL(`http://${options.host}:${bound.port}${path}`);
   const method = options.method ?? 'GET';
 
   let waiting: Waiting | undefined;
@@ -154,47 +157,16 @@ export async function listenForAuthorizationResponse(
       offered = { address, text: authorizationUrl.href };
       return address.href;
     },
-    close: () =>
-      new Promise((resolve) => {
-        // Closing twice is an error to Node, and nothing to us.
-        server.close(() => resolve());
-        connections.closeAll();
-      }),
+    close: async () => {
+      // Closing twice is an error to Node, and nothing to us.
+      const closed = Promise.all([
+        bound.close(),
+        new Promise<void>((resolve) => server.close(() => resolve())),
+      ]);
+      connections.closeAll();
+      await closed;
+    },
   };
-}
-
-async function listenOnFirstFree(server: Server, ports: readonly number[]): Promise<number> {
-  const failures: { readonly port: number; readonly error: unknown }[] = [];
-  for (const port of ports) {
-    try {
-      return await listenOn(server, port);
-    } catch (error) {
-      failures.push({ port, error });
-    }
-  }
-  throw new AuthError('usage', failures.map(({ port, error }) => describeFailure(port, error)).join(', '), {
-    hint: 'give another port that the provider accepts: --port N',
-    cause: failures.at(-1)?.error,
-  });
-}
-
-function listenOn(server: Server, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    // The literal address: another process can take `localhost` on [::1] with our port (RFC 8252 8.3).
-    server.listen({ host: '127.0.0.1', port, backlog: mostConnecting }, () => {
-      server.off('error', reject);
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
-  });
-}
-
-function describeFailure(port: number, error: unknown): string {
-  const code = systemErrorCode(error);
-  return code === 'EADDRINUSE'
-    ? `port ${port} is in use`
-    : `port ${port} cannot be opened (${code ?? 'unknown reason'})`;
 }
 
 /** What the HTTP parser does not accept, and what does not arrive in time. */

@@ -1,4 +1,8 @@
-import { listenForAuthorizationResponse, type ReceivedResponse } from '../callback/listener.js';
+import {
+  listenForAuthorizationResponse,
+  type AuthorizationResponseListener,
+  type ReceivedResponse,
+} from '../callback/listener.js';
 import { readPastedResponse } from '../callback/pasted-response.js';
 import { AuthError, Interrupted } from '../errors.js';
 import {
@@ -6,11 +10,13 @@ import {
   type AuthorizationRequest,
   type Transaction,
 } from '../oauth/authorization-code.js';
+import { adviceToRegister } from '../oauth/advice.js';
 import type { Client } from '../oauth/configuration.js';
 import { defaultScope } from '../oauth/discovery.js';
 import type { RequestedClaims } from '../oauth/id-token.js';
 import { newProofKey } from '../oauth/signing-key.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
+import { registeredUri, type Redirect, type RedirectChoice } from '../providers/redirect.js';
 import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
@@ -49,8 +55,8 @@ export interface InteractiveRequest {
   readonly parameters: Readonly<Record<string, string>>;
   /** And of the token request. */
   readonly tokenParameters?: Readonly<Record<string, string>>;
-  /** Of the loopback listener; 0 lets the system choose. */
-  readonly port: number;
+  /** Where the authorization response is to come in, over what the provider's entry says. */
+  readonly redirect?: RedirectChoice | undefined;
   /** `none` leaves it to the person; absent means the system's browser. */
   readonly browser?: string | undefined;
 }
@@ -72,37 +78,33 @@ export interface SignInConversation {
   browserNotLaunched(reason: string): void;
   /** Requests with a wrong state have come in, `count` so far. */
   ignoredRequests(count: number): void;
+  readonly canPaste: boolean;
   /** What the person types or pastes into the terminal, line by line; nothing where nobody can. */
   pastedLines(signal: AbortSignal): AsyncIterable<string>;
   pasteRejected(reason: string): void;
 }
 
-const path = '/callback';
-
 /**
- * Authorization code with PKCE over a loopback redirect (RFC 6749 4.1, RFC 7636, RFC 8252).
+ * Authorization code with PKCE (RFC 6749 4.1, RFC 7636), over a loopback redirect (RFC 8252) or by hand.
  * `announce` is told where another process of the same user can learn the URL.
  */
 export async function signIn(
   provider: Provider,
   request: InteractiveRequest,
+  redirect: Redirect,
   conversation: SignInConversation,
   store: SessionStore,
   surroundings: ClientSurroundings,
   announce?: (address: string) => void,
 ): Promise<SignedIn> {
   const keep = await new SessionWriter(store).prepareForLogin(ownerOf(provider), request.store);
-  const listener = await listenForAuthorizationResponse({
-    ports: [request.port],
-    path,
-    method: request.responseMode === 'form_post' ? 'POST' : 'GET',
-    onIgnored: (count) => conversation.ignoredRequests(count),
-  });
+  const listener = await listen(redirect, request, conversation);
+  const registered = registeredUri(redirect, listener.redirectUri);
   const ended = new AbortController();
   try {
     const client = await connect(provider, surroundings, { isFresh: true });
     const proofKey = provider.dpop || request.dpop ? newProofKey() : null;
-    const asked = authorizationRequest(provider, client, request, listener.redirectUri);
+    const asked = authorizationRequest(provider, client, request, listener.redirectUri, registered);
     const transaction = await beginAuthorization(
       { ...client, isPushed: client.isPushed || (request.par ?? false) },
       { ...asked, proofKey: proofKey ?? undefined },
@@ -110,7 +112,8 @@ export async function signIn(
     );
     const { origin } = transaction.authorizationUrl;
     const arriving = listener.receive(transaction.state, [origin, new URL(provider.issuer).origin]);
-    announce?.(listener.offer(transaction.authorizationUrl));
+    const address = listener.offer(transaction.authorizationUrl);
+    if (address !== undefined) announce?.(address);
     conversation.authorizationUrl(transaction.authorizationUrl, request.browser === 'none');
     const notLaunched = (reason: string) => conversation.browserNotLaunched(reason);
     void showInBrowser(transaction.authorizationUrl, request.browser, notLaunched, surroundings);
@@ -120,7 +123,9 @@ export async function signIn(
       ...(request.responseMode === 'form_post'
         ? []
         : [pasted(conversation, listener.redirectUri, transaction, ended.signal)]),
-      aborted(surroundings.signal),
+      aborted(surroundings.signal).catch((reason: unknown) => {
+        throw listener.ignored === 0 ? withoutAnswer(reason, { ...client, redirectUri: registered }) : reason;
+      }),
     ]);
     return await answering(received, surroundings.redact, async () => {
       const tokenSet = await transaction.redeem(received.url);
@@ -140,18 +145,46 @@ export async function signIn(
   }
 }
 
+type Listener = Pick<AuthorizationResponseListener, 'redirectUri' | 'ignored' | 'receive' | 'close'> & {
+  offer(authorizationUrl: URL): string | undefined;
+};
+
+async function listen(
+  redirect: Redirect,
+  { responseMode }: InteractiveRequest,
+  conversation: SignInConversation,
+): Promise<Listener> {
+  if (redirect.kind === 'loopback') {
+    return listenForAuthorizationResponse({
+      ...redirect,
+      method: responseMode === 'form_post' ? 'POST' : 'GET',
+      onIgnored: (count) => conversation.ignoredRequests(count),
+    });
+  }
+  // Nothing of ours is there: the person reads the response off the address bar.
+  return {
+    redirectUri: redirect.uri,
+    ignored: 0,
+    receive: () => new Promise(() => {}),
+    offer: () => undefined,
+    close: async () => {},
+  };
+}
+
 /** What the person wants now, over what the provider's entry says. */
 export function authorizationRequest(
   { scope, authorization }: Provider,
   { metadata }: Client,
-  request: Omit<InteractiveRequest, 'store' | 'port'>,
+  request: Omit<InteractiveRequest, 'store' | 'redirect'>,
   redirectUri: string,
+  registeredRedirectUri = redirectUri,
 ): AuthorizationRequest {
   return {
     ...request,
     prompt: request.prompt,
     responseMode: request.responseMode,
     redirectUri,
+    registeredRedirectUri,
     scope: request.scope ?? scope ?? defaultScope(metadata),
     loginHint: request.loginHint ?? request.account,
     parameters: { ...authorization?.parameters, ...request.parameters },
@@ -175,6 +208,15 @@ async function pasted(
   }
   // Nothing was pasted: the answer comes through the listener, or not at all.
   return new Promise(() => {});
+}
+
+/** A provider that refuses the redirect URI shows that on a page of its own, and nothing ever comes back (RFC 6749 4.1.2.1). */
+function withoutAnswer(reason: unknown, about: Parameters<typeof adviceToRegister>[0]): unknown {
+  if (!(reason instanceof AuthError) || reason.code !== 'timeout') return reason;
+  return new AuthError(reason.code, reason.message, {
+    hint: `${reason.hint}; or, if the provider's page shows an error, ${adviceToRegister(about)}`,
+    cause: reason,
+  });
 }
 
 /** The page in the browser says what the terminal will say, and only once it is true. */

@@ -3,7 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { removeIfThere, writeFileAtomically } from '../atomic-file.js';
 import { fetchPendingUrl } from '../callback/pending-url.js';
+import { AuthError } from '../errors.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
+import { chooseRedirect, type Redirect } from '../providers/redirect.js';
 import { openLock } from '../store/lock.js';
 import { readOwnFile } from '../store/own-file.js';
 import type { SessionStore } from '../store/session-store.js';
@@ -26,6 +28,8 @@ export async function signInOnce(
   surroundings: ClientSurroundings,
 ): Promise<SignedIn> {
   const { ownership, signal, now } = surroundings;
+  const redirect = chooseRedirect(provider.redirect, request.redirect);
+  assertPossible(redirect, request, conversation);
   const begunAt = now().toISOString();
   new SessionWriter(store).makeFolders();
   const note = loginNote(provider, request, store, surroundings);
@@ -34,7 +38,8 @@ export async function signInOnce(
     let shown: URL | undefined;
     while (!lock.isTaken()) {
       const open = note.read();
-      if (open === 'other') return await signIn(provider, request, conversation, store, surroundings);
+      if (open === 'other')
+        return await signIn(provider, request, redirect, conversation, store, surroundings);
       if (open !== undefined && shown === undefined) {
         shown = await fetchPendingUrl(open);
         if (shown !== undefined) conversation.pendingElsewhere(shown);
@@ -45,11 +50,30 @@ export async function signInOnce(
     note.remove();
     const signedIn = await signedInSince(begunAt, provider, request, store);
     if (signedIn !== undefined) return signedIn;
-    return await signIn(provider, request, conversation, store, surroundings, note.write).finally(
+    return await signIn(provider, request, redirect, conversation, store, surroundings, note.write).finally(
       note.remove,
     );
   } finally {
     lock.free();
+  }
+}
+
+/** Where nothing listens, the person has to bring the response, and a form cannot be brought. */
+function assertPossible(
+  redirect: Redirect,
+  { responseMode }: InteractiveRequest,
+  { canPaste }: SignInConversation,
+): void {
+  if (redirect.kind === 'loopback') return;
+  if (responseMode === 'form_post') {
+    throw new AuthError('usage', `a form cannot be posted to ${redirect.uri} and be brought here`, {
+      hint: 'leave out --response-mode form_post',
+    });
+  }
+  if (!canPaste) {
+    throw new AuthError('usage', `the answer that ends at ${redirect.uri} has to be pasted into a terminal`, {
+      hint: 'run it in a terminal, or with a redirect URI of this machine: --redirect-uri http://127.0.0.1/callback',
+    });
   }
 }
 
@@ -69,7 +93,7 @@ function loginNote(
   { ownership }: ClientSurroundings,
 ): LoginNote {
   const path = store.loginPath(ownerOf(provider));
-  const { browser: _browser, port: _port, ...wanted } = request;
+  const { browser: _browser, redirect: _redirect, ...wanted } = request;
   const kind = hash('sha256', JSON.stringify([provider, wanted]));
   return {
     lockPath: `${path}.lock`,

@@ -1,4 +1,6 @@
 import { AuthError } from '../errors.js';
+import { isLoopback } from '../loopback.js';
+import { redirectUriFault } from '../providers/redirect.js';
 import { duration, flagOf, type OptionTable, type OptionValues } from './options.js';
 import { browserOptions } from './browser-options.js';
 import { clientOptions } from './client-options.js';
@@ -79,8 +81,19 @@ export const loginOptions = {
   },
   port: {
     value: 'N',
-    parse: port,
-    summary: 'listen on this port of 127.0.0.1 (default: one from the system)',
+    list: true,
+    parse: ports,
+    summary: 'listen on the first free one of these ports, such as 8910,8911 (default: one from the system)',
+  },
+  redirectUri: {
+    value: 'URI',
+    parse: redirectUri,
+    summary: 'where the answer comes in: http on this machine, or any other, from which you paste it',
+  },
+  listen: {
+    value: 'ADDR',
+    parse: loopbackHost,
+    summary: 'the loopback address to listen on: 127.0.0.1 (default), ::1, or localhost for both',
   },
   ...browserOptions,
   responseMode: {
@@ -107,8 +120,24 @@ function parameter(text: string, option: string): readonly [string, string] {
   return [name, value];
 }
 
-function port(text: string): number {
-  const number = Number(text);
-  if (!/^\d{1,5}$/.test(text) || number > 65_535) throw new Error('a port, 0 to 65535');
-  return number;
+function ports(text: string): readonly number[] {
+  return text.split(',').map((one) => {
+    const number = Number(one);
+    if (!/^\d{1,5}$/.test(one) || number > 65_535) throw new Error('a port, 0 to 65535');
+    return number;
+  });
+}
+
+function redirectUri(text: string): string {
+  const fault = redirectUriFault(text);
+  if (fault === undefined) return text;
+  throw new Error(`a redirect URI such as http://127.0.0.1:8910/callback, but it ${fault}`);
+}
+
+/** As a redirect URI has it. */
+function loopbackHost(text: string): string {
+  const host = text.includes(':') && !text.startsWith('[') ? `[${text}]` : text;
+  const url = `http://${host}/`;
+  if (URL.canParse(url) && new URL(url).href === url && isLoopback(new URL(url).hostname)) return host;
+  throw new Error('an address of this machine only: 127.0.0.1, ::1 or localhost');
 }

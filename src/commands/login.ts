@@ -108,7 +108,7 @@ export async function signInAs(
           ...Object.fromEntries(options.authParam ?? []),
         },
         tokenParameters: Object.fromEntries(options.tokenParam ?? []),
-        port: options.port ?? 0,
+        redirect: { uri: options.redirectUri, host: options.listen, ports: options.port?.flat() },
         browser: chosenBrowser(options, world),
       },
       screen,

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 
 import { isProtectedAddress } from '../loopback.js';
 import { isClientId, isScope, issuerFault } from './provider.js';
+import { redirectUriFault } from './redirect.js';
 
 /**
  * What a provider's entry may say beyond issuer, client and scope: how this provider differs from the standards, and how the
@@ -83,12 +84,28 @@ const redirect = v.strictObject(
     host: v.optional(v.picklist(['127.0.0.1', 'localhost'], '"127.0.0.1" or "localhost"')),
     /** Where the provider compares the port: those that are registered there, of which the first free one is taken. */
     ports: v.optional(v.pipe(v.array(port, 'a list of ports'), v.nonEmpty('a list of ports'))),
-    path: v.optional(v.pipe(v.string('a path'), v.regex(/^\/[^?#\s]*$/, 'a path that begins with /'))),
-    /** All of it, where it is none of ours: an https address or a private scheme, from which the person pastes the response. */
+    /** One that ends in `/*` where the provider accepts any path: a random one takes the place of the star each time. */
+    path: v.optional(
+      v.pipe(
+        v.string('a path that begins with /'),
+        v.regex(/^\/[^?#\s]*$/, 'a path that begins with /'),
+        v.check(
+          (path) => new URL(`http://localhost${path}`).pathname === path,
+          'a path in its canonical form',
+        ),
+      ),
+    ),
+    /**
+     * All of it in one: an http address of this machine, or an https address or a private scheme, from which the person
+     * pastes the response.
+     */
     uri: v.optional(
       v.pipe(
-        v.string('a URI'),
-        v.check((value) => URL.canParse(value) && !value.includes('#'), 'a URI without a fragment'),
+        v.string('a redirect URI'),
+        v.check(
+          (value) => redirectUriFault(value) === undefined,
+          ({ input }) => `a redirect URI, but it ${redirectUriFault(input) ?? ''}`,
+        ),
       ),
     ),
   },

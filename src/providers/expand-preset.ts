@@ -4,6 +4,7 @@ import { shellWord } from '../remote-text.js';
 import { decodeEntirely, type ProviderEntry } from './entry-schema.js';
 import type { Preset, Setting } from './presets.js';
 import { issuerFault } from './provider.js';
+import { chooseRedirect, registeredUris } from './redirect.js';
 
 type Settings = Readonly<Record<string, string>>;
 type Values = ReadonlyMap<string, string>;
@@ -46,11 +47,8 @@ export function registration(preset: Preset, given: Settings = sampleSettings(pr
 }
 
 /** As they are registered: without a port where the provider accepts any. */
-export function redirectUris({ redirect = {} }: Pick<ProviderEntry, 'redirect'>): string[] {
-  const { host = '127.0.0.1', ports, path = '/callback', uri } = redirect;
-  if (uri !== undefined) return [uri];
-  if (ports === undefined) return [`http://${host}${path}`];
-  return ports.map((port) => `http://${host}:${port}${path}`);
+export function redirectUris({ redirect }: Pick<ProviderEntry, 'redirect'>): string[] {
+  return registeredUris(chooseRedirect(redirect));
 }
 
 function settingValues(preset: Preset, given: Settings): Values {

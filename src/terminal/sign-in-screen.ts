@@ -23,6 +23,7 @@ export function showSignIn(provider: string, deadline: Date, world: World, termi
     })();
   };
   return {
+    canPaste,
     pendingElsewhere(url) {
       terminal.notice(
         `A sign-in to ${provider} is open already. Go on in its browser window, or visit this address:`,

@@ -15,7 +15,7 @@ let listener: AuthorizationResponseListener;
 let received: ReturnType<AuthorizationResponseListener['receive']>;
 
 beforeEach(async () => {
-  listener = await listenForAuthorizationResponse({ ports: [0], path: '/callback' });
+  listener = await listenForAuthorizationResponse({ host: '127.0.0.1', ports: [0], path: '/callback' });
   received = listener.receive(state);
 });
 afterEach(() => listener.close());

@@ -20,7 +20,12 @@ afterEach(async () => {
 });
 
 async function listen(options: Partial<ListenerOptions> = {}): Promise<AuthorizationResponseListener> {
-  const listener = await listenForAuthorizationResponse({ ports: [0], path: '/callback', ...options });
+  const listener = await listenForAuthorizationResponse({
+    host: '127.0.0.1',
+    ports: [0],
+    path: '/callback',
+    ...options,
+  });
   open.push(listener);
   return listener;
 }

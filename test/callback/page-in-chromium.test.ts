@@ -23,7 +23,11 @@ describe.skipIf(!requirement('chromium', chromiumInstalled))('in Chromium', { ti
   test.for(outcomes)(
     'the code leaves address bar and history, and nothing else is fetched: $kind',
     async (outcome) => {
-      const listener = await listenForAuthorizationResponse({ ports: [0], path: '/callback' });
+      const listener = await listenForAuthorizationResponse({
+        host: '127.0.0.1',
+        ports: [0],
+        path: '/callback',
+      });
       const received = listener.receive(state);
       const page = await browser.newPage();
       const requested: string[] = [];
@@ -60,7 +64,11 @@ describe.skipIf(!requirement('chromium', chromiumInstalled))('in Chromium', { ti
   ] as const)(
     'text is readable in $colorScheme, and 320 px are wide enough: $outcome.kind',
     async (example) => {
-      const listener = await listenForAuthorizationResponse({ ports: [0], path: '/callback' });
+      const listener = await listenForAuthorizationResponse({
+        host: '127.0.0.1',
+        ports: [0],
+        path: '/callback',
+      });
       const received = listener.receive(state);
       const page = await browser.newPage();
       try {

@@ -10,7 +10,7 @@ import { requestText, sendRaw } from '../support/raw-http.js';
 const authorizationUrl = new URL('https://acme.test/authorize?client_id=cli&state=Xq0y4o0bYbQ0m1u5rC2o1A');
 
 async function offering(): Promise<string> {
-  const listener = await listenForAuthorizationResponse({ ports: [0], path: '/callback' });
+  const listener = await listenForAuthorizationResponse({ host: '127.0.0.1', ports: [0], path: '/callback' });
   onTestFinished(() => listener.close());
   return listener.offer(authorizationUrl);
 }
