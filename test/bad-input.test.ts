@@ -177,6 +177,11 @@ test('a person who never comes back ends in time', async () => {
   expect(outcome).toEqual({
     exitCode: 8,
     stdout: '',
-    stderr: expect.stringContaining('error: not finished within 1 s\nhint: allow more time: --timeout 10m\n'),
+    stderr: expect.stringContaining(
+      'error: not finished within 1 s\n' +
+        "hint: allow more time: --timeout 10m; or, if the provider's page shows an error, " +
+        'register this redirect URI for the client cli at the provider: http://127.0.0.1/callback (any port); ' +
+        'where it compares ports, http://127.0.0.1:8910/callback, and then: authcli login --port 8910\n',
+    ),
   });
 });

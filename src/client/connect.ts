@@ -26,13 +26,14 @@ export async function reconnect(
 }
 
 export function clientOf(
-  { clientId, client, authorization, token, userinfo }: Provider,
+  { clientId, preset, client, authorization, token, userinfo }: Provider,
   metadata: Client['metadata'],
   authentication: ClientAuthentication,
 ): Client {
   return {
     metadata,
     clientId,
+    preset,
     authentication,
     tokenParameters: token?.parameters ?? {},
     isPushed: authorization?.pushed ?? false,

@@ -18,6 +18,8 @@ import type { Wire } from './wire.js';
 
 export interface AuthorizationRequest {
   readonly redirectUri: string;
+  /** As the provider must have it: without a port where it accepts any. */
+  readonly registeredRedirectUri: string;
   readonly responseMode: string | undefined;
   readonly scope: string | null;
   readonly prompt: string | undefined;
@@ -67,13 +69,14 @@ export async function beginAuthorization(
   wire.conceal(pkceCodeVerifier);
   const isOpenId = request.scope?.split(' ').includes('openid') ?? false;
   const nonce = isOpenId ? randomNonce() : undefined;
+  const asked = joinScopes(request.scope, request.consentScope);
   // What this one sign-in does not say must not take away what the provider's entry says.
   const ours = {
     ...request.parameters,
     ...definedOnly({
       redirect_uri: request.redirectUri,
       response_mode: request.responseMode,
-      scope: joinScopes(request.scope, request.consentScope),
+      scope: asked,
       state,
       nonce,
       code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
@@ -97,8 +100,12 @@ export async function beginAuthorization(
       scope: request.consentScope && (request.scope ?? undefined),
     }),
   };
+  const refused = { redirectUri: request.registeredRedirectUri, scope: asked };
   return {
-    authorizationUrl: await requesting(() => authorizationUrl(configuration, client, ours, proof)),
+    authorizationUrl: await authorizationUrl(configuration, client, ours, proof).catch((error: unknown) => {
+      // A request that is pushed may be refused before any browser is involved.
+      throw toAuthError(error, 'the sign-in', client, refused);
+    }),
     state,
     responseOf(code) {
       const { issuer, authorization_response_iss_parameter_supported: isAnnounced } = client.metadata;
@@ -123,19 +130,10 @@ export async function beginAuthorization(
         assertRequestedClaims(tokenSet, request.claims);
         return tokenSet;
       } catch (error) {
-        throw toAuthError(error, isRefusal ? 'the sign-in' : 'the code exchange');
+        throw toAuthError(error, isRefusal ? 'the sign-in' : 'the code exchange', client, refused);
       }
     },
   };
-}
-
-/** A request that is pushed may be refused before any browser is involved. */
-async function requesting(build: () => Promise<URL>): Promise<URL> {
-  try {
-    return await build();
-  } catch (error) {
-    throw toAuthError(error, 'the sign-in');
-  }
 }
 
 function joinScopes(...scopes: readonly (string | null | undefined)[]): string | undefined {

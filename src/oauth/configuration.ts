@@ -22,6 +22,8 @@ import { providerFetch, type Wire } from './wire.js';
 export interface Client {
   readonly metadata: ServerMetadata;
   readonly clientId: string;
+  /** The catalogue's entry that tells where the client is registered. */
+  readonly preset?: string | undefined;
   readonly authentication: ClientAuthentication;
   /** Further parameters of every request to the token endpoint. */
   readonly tokenParameters: Readonly<Record<string, string>>;

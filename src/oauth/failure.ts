@@ -6,6 +6,8 @@ import {
 } from 'openid-client';
 
 import { AuthError, Interrupted, systemErrorCode } from '../errors.js';
+import { adviceFor, type RefusedRequest } from './advice.js';
+import type { Client } from './configuration.js';
 
 /** What was under way, as it reads after "the provider refused". */
 export type Action =
@@ -18,24 +20,46 @@ export type Action =
   | 'discovery';
 
 /** Everything that openid-client throws, as something that a person can act on; what cannot be recognised stays a bug. */
-export function toAuthError(error: unknown, action: Action): unknown {
+export function toAuthError(
+  error: unknown,
+  action: Action,
+  client?: Client,
+  asked?: Pick<RefusedRequest, 'redirectUri' | 'scope'>,
+): unknown {
   const own = findOwn(error);
   if (own !== undefined) return own;
-  if (error instanceof AuthorizationResponseError) {
-    return refusal(action, error.error, error.error_description, error);
-  }
-  if (error instanceof ResponseBodyError) {
-    return refusal(action, error.error, error.error_description, error);
+  const advise = (code: string, description: string | undefined) =>
+    action === 'the registration'
+      ? 'register a client with the provider, then: authcli provider add NAME --issuer URL --client-id ID'
+      : adviceFor(code, description, client && { ...describeClient(client), ...asked });
+  if (error instanceof AuthorizationResponseError || error instanceof ResponseBodyError) {
+    const { error: code } = error;
+    const description = textOf(error.error_description);
+    return refusal(action, code, description, error, advise(code, description));
   }
   if (error instanceof WWWAuthenticateChallengeError) {
-    const { error: code, error_description: description } = error.cause[0]?.parameters ?? {};
-    return refusal(action, code ?? `HTTP ${error.status}`, description, error);
+    const { error: code, error_description } = error.cause[0]?.parameters ?? {};
+    const description = textOf(error_description);
+    // RFC 6749 5.2: who is refused as a client may be told by the status alone.
+    const meant = code ?? (action === 'the userinfo request' ? 'invalid_token' : 'invalid_client');
+    return refusal(action, code ?? `HTTP ${error.status}`, description, error, advise(meant, description));
   }
   // Its own TypeErrors carry a code; one without is a mistake of ours.
   if (error instanceof ClientError || (error instanceof TypeError && systemErrorCode(error) !== undefined)) {
     return new AuthError('protocol', `${action} failed a check: ${explain(error)}`, { cause: error });
   }
   return error;
+}
+
+/** What a provider says need not be a text. */
+function textOf(description: unknown): string | undefined {
+  return typeof description === 'string' && description !== '' ? description : undefined;
+}
+
+function describeClient({ clientId, authentication, preset }: Client): RefusedRequest {
+  const isConfidential =
+    authentication.method !== 'none' && !('secret' in authentication && authentication.secret === '');
+  return { clientId, isConfidential, preset };
 }
 
 /** RFC 6749 5.2: only this ends a session. */
@@ -50,34 +74,17 @@ export function isAboutTheDocument(error: unknown): boolean {
   );
 }
 
-/** @param description what the provider says, which need not be a text */
-function refusal(action: Action, code: string, description: unknown, cause: unknown): AuthError {
-  const details = typeof description === 'string' && description !== '' ? ` (${description})` : '';
-  const message = `the provider refused ${action}: ${code}${details}`;
-  if (code === 'access_denied' || code === 'consent_required') {
-    return new AuthError('denied', message, { hint: 'run authcli login again and allow the access', cause });
-  }
-  return new AuthError('protocol', message, { hint: hints.get(code), cause });
+function refusal(
+  action: Action,
+  code: string,
+  description: string | undefined,
+  cause: unknown,
+  hint: string | undefined,
+): AuthError {
+  const message = `the provider refused ${action}: ${code}${description === undefined ? '' : ` (${description})`}`;
+  const isDenied = code === 'access_denied' || code === 'consent_required';
+  return new AuthError(isDenied ? 'denied' : 'protocol', message, { hint, cause });
 }
-
-/** A Map, because the provider chooses the key: an object knows `constructor` too. */
-const hints: ReadonlyMap<string, string> = new Map([
-  [
-    'invalid_dpop_proof',
-    'this provider wants proofs of possession: authcli login --dpop (if you did that, set the clock of this machine)',
-  ],
-  ['invalid_client', 'check the client ID of this provider: authcli provider show'],
-  ['invalid_grant', 'start again: authcli login'],
-  ['invalid_scope', 'ask for less: authcli login --scope …'],
-  ['unauthorized_client', 'allow this client the authorization code grant at the provider'],
-  [
-    'invalid_redirect_uri',
-    'register the redirect URI http://127.0.0.1/callback (any port) for this client at the provider',
-  ],
-  ['login_required', 'run authcli login without --prompt none'],
-  ['interaction_required', 'run authcli login without --prompt none'],
-  ['account_selection_required', 'run authcli login without --prompt none'],
-]);
 
 function explain(error: Error): string {
   const code = 'code' in error ? error.code : undefined;

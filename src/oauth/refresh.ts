@@ -49,6 +49,6 @@ export async function refresh(
     return { kind: 'refreshed', tokenSet };
   } catch (error) {
     if (isInvalidGrant(error)) return { kind: 'ended', reason: 'the provider says invalid_grant' };
-    throw toAuthError(error, 'the refresh');
+    throw toAuthError(error, 'the refresh', client, { scope });
   }
 }

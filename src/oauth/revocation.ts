@@ -22,6 +22,6 @@ export async function revoke(
     return 'revoked';
   } catch (error) {
     if (error instanceof ResponseBodyError && error.error === 'unsupported_token_type') return 'unsupported';
-    throw toAuthError(error, 'the revocation');
+    throw toAuthError(error, 'the revocation', client);
   }
 }

@@ -54,7 +54,7 @@ export async function fetchClaims(
     const answer: unknown = response.ok ? await response.json() : undefined;
     return mapClaims(answer, client.userinfo, sub);
   } catch (error) {
-    throw toAuthError(error, 'the userinfo request');
+    throw toAuthError(error, 'the userinfo request', client);
   }
 }
 

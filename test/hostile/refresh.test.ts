@@ -122,7 +122,7 @@ describe('a refresh that fails without saying that the session is over keeps it,
       'REF-05: 400 invalid_client',
       withBody(400, '{"error":"invalid_client"}'),
       5,
-      `${refusal('invalid_client')}hint: check the client ID of this provider: authcli provider show\n`,
+      `${refusal('invalid_client')}hint: check the client ID cli; if the provider has it as a confidential client, say where its secret is: authcli login --client-secret-cmd COMMAND\n`,
     ],
     [
       'REF-05: 400 invalid_request',

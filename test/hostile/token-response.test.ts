@@ -229,20 +229,32 @@ describe('TOK-10: another scope than was asked for is told, and kept as it was g
 
 describe('TOK-12: a refused code exchange says why, and the code is not sent again', () => {
   const refusal = 'the provider refused the code exchange: ';
+  const whoAreWe =
+    'check the client ID cli; if the provider has it as a confidential client, ' +
+    'say where its secret is: authcli login --client-secret-cmd COMMAND';
+  const grants =
+    'allow the client cli the authorization code grant and refresh tokens at the provider, ' +
+    'and check that it is enabled there';
   test.each([
-    [400, 'invalid_grant', 'hint: start again: authcli login\n'],
-    [400, 'invalid_client', 'hint: check the client ID of this provider: authcli provider show\n'],
-    [401, 'invalid_client', 'hint: check the client ID of this provider: authcli provider show\n'],
+    [400, 'invalid_grant', 'start again: authcli login'],
+    [400, 'invalid_client', whoAreWe],
+    [401, 'invalid_client', whoAreWe],
     [400, 'invalid_request', ''],
-    [400, 'unauthorized_client', 'hint: allow this client the authorization code grant at the provider\n'],
-    [400, 'unsupported_grant_type', ''],
-    [400, 'invalid_scope', 'hint: ask for less: authcli login --scope …\n'],
+    [400, 'unauthorized_client', grants],
+    [400, 'unsupported_grant_type', grants],
+    [
+      400,
+      'invalid_scope',
+      'ask for less than "email": authcli login --scope …, or have the scopes added to the client',
+    ],
     [403, 'invalid_code', ''],
-    [400, 'temporarily_unavailable', ''],
+    [400, 'temporarily_unavailable', 'try again in a moment'],
+    [400, 'constructor', ''],
   ])('%d %s', async (status, error, hint) => {
     const body = JSON.stringify({ error, error_description: 'no \u001B[31mwonder' });
     const answer = { status, headers: { 'content-type': 'application/json' }, body };
-    expect(await attempt(answer)).toEqual(refused(`${refusal}${error} (no  [31mwonder)\n${hint}`));
+    const next = hint && `hint: ${hint}\n`;
+    expect(await attempt(answer)).toEqual(refused(`${refusal}${error} (no  [31mwonder)\n${next}`));
   });
 
   test.each<[title: string, answer: Answer, message: string]>([
