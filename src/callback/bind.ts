@@ -75,13 +75,16 @@ async function listenOnIpv6(server: Server, port: number): Promise<number> {
 
 function listenOn(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    const fail = (error: unknown) => reject(new BindFailure(host, port, error));
-    server.once('error', fail);
-    server.listen({ host, port, backlog: mostConnecting }, () => {
+    const succeed = () => {
       server.off('error', fail);
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
+    };
+    const fail = (error: unknown) => {
+      server.off('listening', succeed);
+      reject(new BindFailure(host, port, error));
+    };
+    server.once('error', fail).once('listening', succeed).listen({ host, port, backlog: mostConnecting });
   });
 }
 

@@ -137,7 +137,10 @@ function redirectUri(text: string): string {
 /** As a redirect URI has it. */
 function loopbackHost(text: string): string {
   const host = text.includes(':') && !text.startsWith('[') ? `[${text}]` : text;
-  const url = `http://${host}/`;
-  if (URL.canParse(url) && new URL(url).href === url && isLoopback(new URL(url).hostname)) return host;
+  const address = `http://${host}/`;
+  if (URL.canParse(address)) {
+    const { href, hostname } = new URL(address);
+    if (href === `http://${hostname}/` && isLoopback(hostname)) return hostname;
+  }
   throw new Error('an address of this machine only: 127.0.0.1, ::1 or localhost');
 }

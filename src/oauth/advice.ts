@@ -16,8 +16,7 @@ export function adviceFor(
   request: RefusedRequest | undefined,
 ): string | undefined {
   const [, entra = ''] = /\bAADSTS(\d+)/.exec(description ?? '') ?? [];
-  const advice =
-    byEntraCode.get(entra) ?? byCode.get(isAboutRedirect(code, description) ? 'invalid_redirect_uri' : code);
+  const advice = byEntraCode.get(entra) ?? byCode.get(meantBy(code, description));
   return typeof advice === 'function' ? advice(request) : advice;
 }
 
@@ -35,11 +34,11 @@ export function adviceToRegister(
 type Advice = string | ((request: RefusedRequest | undefined) => string);
 
 /** Many say `invalid_request`, and only in the description what it is about. */
-function isAboutRedirect(code: string, description: string | undefined): boolean {
-  return (
-    code === 'redirect_uri_mismatch' ||
-    (code === 'invalid_request' && /redirect[_ ]?ur[il]/i.test(description ?? ''))
-  );
+function meantBy(code: string, description = ''): string {
+  if (code === 'redirect_uri_mismatch') return 'invalid_redirect_uri';
+  if (code !== 'invalid_request') return code;
+  if (/redirect[_ ]?ur[il]/i.test(description)) return 'invalid_redirect_uri';
+  return /(response|grant)[_ ]type/i.test(description) ? 'unauthorized_client' : code;
 }
 
 function where(request: Pick<RefusedRequest, 'preset'> | undefined): string {

@@ -134,6 +134,51 @@ describe('who can reach the listener', () => {
     expect(connections).toBe(0);
   });
 
+  test.skipIf(!hasIpv6)(
+    'LST-05: where a provider insists on localhost, both of its addresses are ours',
+    async () => {
+      const { acme, machine } = await newcomer();
+      const address = { AUTHCLI_LISTEN: 'localhost' };
+      const login = await pendingLogin(machine, [], address);
+      const { port } = login.redirectUri;
+      expect(login.redirectUri.href).toBe(`http://localhost:${port}/callback`);
+      expect(listeningSockets(login.pid)).toEqual([`127.0.0.1:${port}`, `[::1]:${port}`]);
+      for (const host of ['127.0.0.1', '::1', '::']) {
+        const squatter = createServer().listen(Number(port), host);
+        onTestFinished(() => void squatter.close());
+        const [error] = await once(squatter, 'error');
+        expect([host, error]).toEqual([host, expect.objectContaining({ code: 'EADDRINUSE' })]);
+      }
+      process.kill(login.pid, 'SIGTERM');
+      expect(await login.outcome).toMatchObject({ exitCode: null, stdout: '' });
+      for (const host of ['127.0.0.1', '::1']) expect(await isRefused(Number(port), host)).toBe(true);
+      expect(acme.requestsTo('/token')).toEqual([]);
+    },
+  );
+
+  test.skipIf(!hasIpv6)(
+    'LST-05: who holds [::1] already ends the login before a browser starts',
+    async () => {
+      const { acme, machine } = await newcomer();
+      const squatter = createServer().listen(0, '::1');
+      onTestFinished(() => void squatter.close());
+      await once(squatter, 'listening');
+      const address = squatter.address();
+      const port = typeof address === 'object' ? address?.port : undefined;
+      const browser = recordingBrowser(machine);
+      const startedAt = performance.now();
+      const argv = ['login', '--browser', browser.path, '--listen', 'localhost', '--port', String(port)];
+      expect(await machine.spawn(argv)).toEqual({
+        exitCode: 2,
+        stdout: '',
+        stderr: `error: port ${port} is in use on [::1]\nhint: give another port that the provider accepts: --port N\n`,
+      });
+      expect(performance.now() - startedAt).toBeLessThan(2_000 * patience);
+      expect(browser.urls()).toEqual([]);
+      expect(acme.requestsTo('/auth')).toEqual([]);
+    },
+  );
+
   test('LST-06: a port that is taken ends the login before a browser starts, and no other is used', async () => {
     const { machine, acme } = await newcomer();
     const squatter = createServer().listen(0, '127.0.0.1');

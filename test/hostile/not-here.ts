@@ -59,11 +59,6 @@ export const notHere: readonly NotHere[] = [
     reason: 'userinfo is not asked yet: whoami is not built',
   },
   {
-    id: 'LST-05',
-    what: 'a provider that accepts only `localhost` while somebody holds the port on [::1]',
-    reason: 'no provider can ask for another host than 127.0.0.1 yet',
-  },
-  {
     id: 'TOK-20',
     what: 'a DPoP nonce that the provider asks for is sent, with a new proof',
     reason: 'authcli has no DPoP yet',

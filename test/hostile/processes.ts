@@ -43,11 +43,13 @@ function openFiles(pid: number): string[] {
   });
 }
 
+const ipv6Loopback = `${'0'.repeat(24)}01000000`;
+
 /** `0100007F:1F90`: the bytes of the address backwards, the port forwards. */
 function readableAddress(address: string): string {
   const [host = '', port = ''] = address.split(':');
   const ip = host.length === 8 ? [...Buffer.from(host, 'hex')].toReversed().join('.') : host;
-  return `${ip}:${Number.parseInt(port, 16)}`;
+  return `${ip === ipv6Loopback ? '[::1]' : ip}:${Number.parseInt(port, 16)}`;
 }
 
 function statusField(pid: number, name: string): number {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { ClientMetadata } from 'oidc-provider';
 import { expect, onTestFinished } from 'vitest';
 
 import { forThisTest, startKeyring, type KeyringSession } from './keyring.js';
@@ -40,6 +41,26 @@ export async function newcomer(
     '--scope',
     scope,
   ]);
+  return { acme, machine };
+}
+
+/**
+ * Somebody whose provider knows the client `app` by what is in `client`, and whose configuration says `entry`: the two need
+ * not agree.
+ */
+export async function newcomerWith(client: Partial<ClientMetadata>, entry: object = {}): Promise<Newcomer> {
+  const registered: ClientMetadata = {
+    client_id: 'app',
+    application_type: 'native',
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code', 'refresh_token'],
+    redirect_uris: ['http://127.0.0.1/callback'],
+    ...client,
+  };
+  const acme = await startAcme({ clients: [registered] });
+  const machine = newMachine({ AUTHCLI_STORE: 'file', APP_SECRET: 'of-another-client', NO_COLOR: '1' });
+  const known = { issuer: acme.issuer, clientId: 'app', scope: 'openid offline_access', ...entry };
+  machine.configure({ providers: { acme: known } });
   return { acme, machine };
 }
 
