@@ -86,7 +86,12 @@ describe('metadata that the fuzz found', () => {
 });
 
 test('a form that the fuzz found: a question mark belongs to the name behind it', async () => {
-  const listener = await listenForAuthorizationResponse({ ports: [0], path: '/callback', method: 'POST' });
+  const listener = await listenForAuthorizationResponse({
+    host: '127.0.0.1',
+    ports: [0],
+    path: '/callback',
+    method: 'POST',
+  });
   onTestFinished(() => listener.close());
   void listener.receive('the-state');
   const form = formText(listener.redirectUri, '/callback', '?state=the-state&code=x');
