@@ -49,8 +49,8 @@ export async function endSession(
     await visit();
     return 'left_to_browser';
   }
-  const { ports = [0], path = '/callback' } = redirect;
-  const listener = await listenForAuthorizationResponse({ ports, path, expects: 'any_return' });
+  const { host = '127.0.0.1', ports = [0], path = '/callback' } = redirect;
+  const listener = await listenForAuthorizationResponse({ host, ports, path, expects: 'any_return' });
   try {
     const state = randomBytes(32).toString('base64url');
     const returning = listener.receive(state);
