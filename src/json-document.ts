@@ -29,6 +29,18 @@ export function faultOfDocument(text: string): string | undefined {
   return undefined;
 }
 
+/** Into objects by name and into lists by number, the names joined by dots. */
+export function valueAt(value: unknown, path: string): unknown {
+  return path.split('.').reduce((at, name) => {
+    const isThere = typeof at === 'object' && at !== null && Object.hasOwn(at, name);
+    return isThere ? Object.entries(at).find(([key]) => key === name)?.[1] : undefined;
+  }, value);
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 export function isJson(text: string): boolean {
   try {
     JSON.parse(text);

@@ -296,7 +296,7 @@ async function loginOf(preset: Preset): Promise<string> {
 }
 
 /** What a provider with metadata would publish, in a form that shows where its entry did not say otherwise. */
-function metadataOf({ issuer, metadata: { from, set = {} } = {} }: ProviderEntry): ServerMetadata {
+function metadataOf({ issuer, metadata: { from, set, ...rule } = {} }: ProviderEntry): ServerMetadata {
   const base = issuer.replace(/\/$/, '');
   const published =
     from === 'none'
@@ -306,7 +306,7 @@ function metadataOf({ issuer, metadata: { from, set = {} } = {} }: ProviderEntry
           authorization_endpoint: `${base}/published/authorize`,
           token_endpoint: `${base}/published/token`,
         };
-  return withSettings(published, set, issuer);
+  return withSettings(published, { ...rule, set }, issuer);
 }
 
 function endpointsOf({ issuer, metadata: { from, set = {} } = {} }: ProviderEntry): string[] {

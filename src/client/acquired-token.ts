@@ -81,9 +81,15 @@ function idTokenExpiry(session: Session): string | null {
   return typeof exp === 'number' ? new Date(exp * 1000).toISOString() : null;
 }
 
+interface StoredClaims {
+  readonly iss?: unknown;
+  readonly exp?: unknown;
+  readonly nonce?: unknown;
+}
+
 /** Of an ID token whose signature was verified when it came. */
-export function storedClaims(idToken: string): { readonly exp?: unknown; readonly nonce?: unknown } {
+export function storedClaims(idToken: string): StoredClaims {
   const payload = Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString();
-  const claims: { exp?: unknown; nonce?: unknown } = JSON.parse(payload);
+  const claims: StoredClaims = JSON.parse(payload);
   return claims;
 }

@@ -26,7 +26,7 @@ export async function reconnect(
 }
 
 export function clientOf(
-  { clientId, preset, client, authorization, token, userinfo }: Provider,
+  { clientId, preset, client, authorization = {}, token = {}, userinfo, revocation = {} }: Provider,
   metadata: Client['metadata'],
   authentication: ClientAuthentication,
 ): Client {
@@ -35,10 +35,14 @@ export function clientOf(
     clientId,
     preset,
     authentication,
-    tokenParameters: token?.parameters ?? {},
-    isPushed: authorization?.pushed ?? false,
+    authorization,
+    tokenParameters: token.parameters ?? {},
+    refreshEndpoint: token.refreshEndpoint,
+    tokenAnswer: { ...token, scopeSeparator: token.scopeSeparator ?? authorization.scopeSeparator },
+    isPushed: authorization.pushed ?? false,
     requestKey: requestKeyOf(authentication, client?.signedRequests),
     userinfo,
+    revocation,
   };
 }
 

@@ -14,6 +14,7 @@ import { adviceToRegister } from '../oauth/advice.js';
 import type { Client } from '../oauth/configuration.js';
 import { defaultScope } from '../oauth/discovery.js';
 import type { RequestedClaims } from '../oauth/id-token.js';
+import { joinScopes } from '../oauth/parameters.js';
 import { newProofKey } from '../oauth/signing-key.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
 import { registeredUri, type Redirect, type RedirectChoice } from '../providers/redirect.js';
@@ -185,7 +186,7 @@ export function authorizationRequest(
     responseMode: request.responseMode,
     redirectUri,
     registeredRedirectUri,
-    scope: request.scope ?? scope ?? defaultScope(metadata),
+    scope: joinScopes([request.scope ?? scope ?? defaultScope(metadata), authorization?.alwaysScope]) ?? null,
     loginHint: request.loginHint ?? request.account,
     parameters: { ...authorization?.parameters, ...request.parameters },
   };

@@ -1,7 +1,7 @@
 import { AuthError } from '../errors.js';
 import type { Client } from '../oauth/configuration.js';
 import type { TokenSet } from '../oauth/token-set.js';
-import { fetchClaims, hasUserinfo, type Claims } from '../oauth/userinfo.js';
+import { claimsOfAnswer, fetchClaims, hasUserinfo, type Claims } from '../oauth/userinfo.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
 import { accountLabel, isAccount, type Account, type Session } from '../store/session.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -9,12 +9,13 @@ import type { ClientSurroundings } from './surroundings.js';
 /** A provider without ID tokens may still say who signed in; one that does not gets a session without a name. */
 export async function askWho(
   client: Client,
-  { accessToken }: TokenSet,
+  tokenSet: TokenSet,
   proofKey: string | null,
   surroundings: ClientSurroundings,
 ): Promise<Claims | undefined> {
-  if (client.userinfo === undefined || !hasUserinfo(client)) return undefined;
-  return fetchClaims(client, { accessToken, proofKey }, null, surroundings);
+  const isSaidThere = client.userinfo !== undefined || client.tokenAnswer.idToken !== undefined;
+  if (!isSaidThere || !hasUserinfo(client)) return claimsOfAnswer(client, tokenSet);
+  return fetchClaims(client, { accessToken: tokenSet.accessToken, proofKey }, null, surroundings);
 }
 
 export function newSession(

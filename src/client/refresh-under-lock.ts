@@ -27,8 +27,8 @@ export async function refreshUnderLock(
   const { refreshToken, account, idToken, proofKey } = session;
   if (refreshToken === null) throw notRefreshable(session);
   surroundings.conceal(refreshToken);
-  const nonce = idToken === null ? undefined : storedClaims(idToken).nonce;
-  const grant = { refreshToken, sub: account.sub, nonce, expectsIdToken: idToken !== null, proofKey };
+  const signIn = idToken === null ? undefined : storedClaims(idToken);
+  const grant = { refreshToken, sub: account.sub, signIn, proofKey };
   const pending = writer.beginRefresh(open, surroundings.now());
   let answer: RefreshAnswer;
   try {

@@ -25,15 +25,16 @@ export async function serverMetadata(
   { isFresh }: { readonly isFresh: boolean },
 ): Promise<ServerMetadata> {
   const { discover, withSettings } = await import('../oauth/discovery.js');
-  const { issuer, metadata: { from, set = {} } = {} } = provider;
-  if (from === 'none') return withSettings({ issuer }, set, issuer);
+  const { issuer, metadata: { from, ...rest } = {} } = provider;
+  if (from === 'none') return withSettings({ issuer }, rest, issuer);
+  const rule = { ...rest, from };
   const path = cachePath(provider, surroundings);
   const cached = isFresh
     ? undefined
-    : readCache(path, surroundings, (found) => withSettings(found, set, issuer));
+    : readCache(path, surroundings, (found) => withSettings(found, rule, issuer));
   if (cached !== undefined) return cached;
-  const published = await discover(issuer, surroundings, from);
-  const metadata = withSettings(published, set, issuer);
+  const published = await discover(issuer, surroundings, rule);
+  const metadata = withSettings(published, rule, issuer);
   writeCache(path, published, surroundings);
   return metadata;
 }

@@ -1,6 +1,7 @@
 import type { Claims } from '../oauth/userinfo.js';
 import type { Provider } from '../providers/provider.js';
 import type { OpenSession } from '../store/session-store.js';
+import type { Account } from '../store/session.js';
 import type { AcquiredToken } from './acquired-token.js';
 import { connect } from './connect.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -13,7 +14,7 @@ export async function whoami(
   surroundings: ClientSurroundings,
 ): Promise<Claims> {
   const { fetchClaims, hasUserinfo } = await import('../oauth/userinfo.js');
-  const stated = idTokenClaims(session.idToken);
+  const stated = session.idToken === null ? accountClaims(session.account) : idTokenClaims(session.idToken);
   const client = await connect(provider, surroundings);
   if (!hasUserinfo(client)) return stated;
   const { token } = await acquire();
@@ -22,9 +23,14 @@ export async function whoami(
   return { ...stated, ...(await fetchClaims(client, held, session.account.sub, surroundings)) };
 }
 
+/** What was said at the sign-in where there is no ID token. */
+function accountClaims({ sub, username, email, name }: Account): Claims {
+  const claims = { sub, preferred_username: username, email, name };
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== null));
+}
+
 /** Its signature was verified when it came. */
-function idTokenClaims(idToken: string | null): Claims {
-  if (idToken === null) return {};
+function idTokenClaims(idToken: string): Claims {
   const claims: Claims = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString());
   return claims;
 }

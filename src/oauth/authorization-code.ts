@@ -9,11 +9,11 @@ import {
 import { authorizationUrl } from './authorization-url.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
-import { assertCurrent, assertIdToken, assertRequestedClaims, type RequestedClaims } from './id-token.js';
-import { loadKeys } from './keys.js';
-import { definedOnly, withParameters } from './parameters.js';
+import { assertCurrent, assertRequestedClaims, type RequestedClaims } from './id-token.js';
+import { definedOnly, joinScopes, withParameters } from './parameters.js';
 import { proofOf } from './proof.js';
-import { readTokenSet, type TokenSet } from './token-set.js';
+import { requestTokens, type Grant } from './token-request.js';
+import type { TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
 export interface AuthorizationRequest {
@@ -62,21 +62,23 @@ export async function beginAuthorization(
   request: AuthorizationRequest,
   wire: Wire,
 ): Promise<Transaction> {
+  const { scopeSeparator, deniedErrors = [] } = client.authorization;
   const configuration = await buildConfiguration(client, wire);
   const proof = await proofOf(request.proofKey, configuration);
   const state = randomState();
   const pkceCodeVerifier = randomPKCECodeVerifier();
   wire.conceal(pkceCodeVerifier);
   const isOpenId = request.scope?.split(' ').includes('openid') ?? false;
-  const nonce = isOpenId ? randomNonce() : undefined;
-  const asked = joinScopes(request.scope, request.consentScope);
+  const expectsIdToken = isOpenId && client.tokenAnswer.idToken !== 'ignored';
+  const nonce = expectsIdToken && client.authorization.nonce !== false ? randomNonce() : undefined;
+  const asked = joinScopes([request.scope, request.consentScope]);
   // What this one sign-in does not say must not take away what the provider's entry says.
   const ours = {
     ...request.parameters,
     ...definedOnly({
       redirect_uri: request.redirectUri,
       response_mode: request.responseMode,
-      scope: asked,
+      scope: joinScopes([request.scope, request.consentScope], scopeSeparator),
       state,
       nonce,
       code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
@@ -97,7 +99,7 @@ export async function beginAuthorization(
       resource: request.resource,
       audience: request.audience,
       // Elsewhere the code stands for everything that was consented to.
-      scope: request.consentScope && (request.scope ?? undefined),
+      scope: request.consentScope && joinScopes([request.scope], scopeSeparator),
     }),
   };
   const refused = { redirectUri: request.registeredRedirectUri, scope: asked };
@@ -115,17 +117,22 @@ export async function beginAuthorization(
       conceal(response, wire);
       const isRefusal = response.searchParams.has('error');
       try {
-        if (isOpenId && !isRefusal) await loadKeys(configuration, wire);
-        const checks = {
-          pkceCodeVerifier,
-          expectedState: state,
-          idTokenExpected: isOpenId,
-          ...(nonce !== undefined && { expectedNonce: nonce }),
-          ...(request.maxAgeSeconds !== undefined && { maxAge: request.maxAgeSeconds }),
+        const expected = {
+          idToken: expectsIdToken && !isRefusal,
+          isBound: request.proofKey !== undefined,
         };
-        const answer = await authorizationCodeGrant(configuration, response, checks, tokenParameters, proof);
-        const tokenSet = readTokenSet(answer, wire.now(), request.proofKey !== undefined);
-        assertIdToken(tokenSet, client.clientId);
+        const received = standardResponse(response, deniedErrors);
+        const grant: Grant = (there, idTokenExpected) => {
+          const checks = {
+            pkceCodeVerifier,
+            expectedState: state,
+            idTokenExpected,
+            ...(idTokenExpected && nonce !== undefined && { expectedNonce: nonce }),
+            ...(request.maxAgeSeconds !== undefined && { maxAge: request.maxAgeSeconds }),
+          };
+          return authorizationCodeGrant(there, received, checks, tokenParameters, proof);
+        };
+        const tokenSet = await requestTokens(client, expected, grant, wire);
         assertCurrent(tokenSet, wire.now(), request.maxAgeSeconds);
         assertRequestedClaims(tokenSet, request.claims);
         return tokenSet;
@@ -136,9 +143,15 @@ export async function beginAuthorization(
   };
 }
 
-function joinScopes(...scopes: readonly (string | null | undefined)[]): string | undefined {
-  const names = scopes.flatMap((scope) => scope?.split(' ') ?? []);
-  return [...new Set(names)].join(' ') || undefined;
+/** With the standard's word for a denial, and the provider's behind it. */
+function standardResponse(response: URL, deniedErrors: readonly string[]): URL {
+  const error = response.searchParams.get('error');
+  if (error === null || !deniedErrors.includes(error)) return response;
+  const description = response.searchParams.get('error_description');
+  return withParameters(response, {
+    error: 'access_denied',
+    error_description: description === null ? error : `${error}: ${description}`,
+  });
 }
 
 function conceal(response: URL, wire: Wire): void {

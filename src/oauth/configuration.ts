@@ -14,7 +14,8 @@ import {
 
 import { fetchKeys } from './keys.js';
 import { acceptableTo, importSigningKey, type SigningKey } from './signing-key.js';
-import { assertLifetime } from './token-set.js';
+import { standardAnswer, type TokenAnswerRule } from './token-answer.js';
+import type { RevocationRule } from './revocation.js';
 import type { UserinfoRule } from './userinfo.js';
 import { providerFetch, type Wire } from './wire.js';
 
@@ -25,14 +26,28 @@ export interface Client {
   /** The catalogue's entry that tells where the client is registered. */
   readonly preset?: string | undefined;
   readonly authentication: ClientAuthentication;
+  readonly authorization: AuthorizationRule;
   /** Further parameters of every request to the token endpoint. */
   readonly tokenParameters: Readonly<Record<string, string>>;
+  /** In place of the token endpoint, for a refresh. */
+  readonly refreshEndpoint?: string | undefined;
+  readonly tokenAnswer: TokenAnswerRule;
   /** Signs the authorization request (RFC 9101). */
   readonly requestKey?: SigningKey | undefined;
   /** The authorization request is sent ahead (RFC 9126), also where nobody demands it. */
   readonly isPushed: boolean;
   /** Absent: as OpenID Connect has it. */
   readonly userinfo?: UserinfoRule | undefined;
+  readonly revocation: RevocationRule;
+}
+
+/** How the authorization request and its response differ from RFC 6749 4.1 and OpenID Connect Core 3.1.2. */
+export interface AuthorizationRule {
+  readonly scopeSeparator?: ' ' | ',' | undefined;
+  /** False: none is sent, for it would not come back. */
+  readonly nonce?: false | undefined;
+  /** Values of `error` that mean `access_denied`. */
+  readonly deniedErrors?: readonly string[] | undefined;
 }
 
 /** RFC 6749 2.3. */
@@ -51,24 +66,33 @@ export type ClientAuthentication =
 /** Whether an ID token is valid by the clock of this machine is for those to say who use it, in words that name the clock. */
 const anyClock = 10 * 365 * 24 * 3600;
 
+type SendRequest = ReturnType<typeof providerFetch>;
+
 /** Signatures of ID tokens are always verified, and our own fetch decides which plain http is harmless. */
 export async function buildConfiguration(
-  { metadata, clientId, authentication }: Client,
+  client: Client,
   wire: Wire,
+  askForTokens = askTokenEndpoint(client, wire),
 ): Promise<Configuration> {
+  const { metadata, clientId, authentication } = client;
   const clientMetadata = { [clockTolerance]: anyClock };
   const authenticate = await authenticator(authentication, metadata);
   const configuration = new Configuration(metadata, clientId, clientMetadata, authenticate);
   const request = providerFetch(wire);
   configuration[customFetch] = async (url, options) => {
     if (isSameAddress(url, metadata.jwks_uri)) return Response.json(await fetchKeys(url, wire));
-    const response = await request(url, options);
-    await assertLifetime(response);
-    return response;
+    const send = isSameAddress(url, metadata.token_endpoint) ? askForTokens : request;
+    return send(url, options);
   };
   allowInsecureRequests(configuration);
   enableNonRepudiationChecks(configuration);
   return configuration;
+}
+
+/** Its answers as RFC 6749 has them. */
+export function askTokenEndpoint({ tokenAnswer }: Client, wire: Wire): SendRequest {
+  const request = providerFetch(wire);
+  return async (url, options) => standardAnswer(await request(url, options), tokenAnswer);
 }
 
 async function authenticator(

@@ -5,15 +5,24 @@ import { isProtectedAddress } from '../loopback.js';
 import { isInternalHost } from './internal-host.js';
 import { shellWord } from '../remote-text.js';
 import { isAboutTheDocument, toAuthError } from './failure.js';
+import { isOfTenant } from './tenant-issuer.js';
 import { metadataFetch, type Wire } from './wire.js';
 
 export type { ServerMetadata };
 
-/**
- * The issuer's metadata: OpenID Connect Discovery 1.0, then RFC 8414 where that address knows nothing.
- * @param from the whole address of the metadata, where it is at neither
- */
-export async function discover(issuer: string, wire: Wire, from = issuer): Promise<ServerMetadata> {
+/** How the metadata of a provider differ from RFC 8414. */
+export interface MetadataRule {
+  /** Their whole address. */
+  readonly from?: string | undefined;
+  /** What is added to them, or replaced. */
+  readonly set?: Readonly<Record<string, unknown>> | undefined;
+  /** `tenant`: they may name another tenant than the issuer does, or hold a place for it. */
+  readonly issuer?: 'tenant' | undefined;
+}
+
+/** The issuer's metadata: OpenID Connect Discovery 1.0, then RFC 8414 where that address knows nothing. */
+export async function discover(issuer: string, wire: Wire, rule: MetadataRule = {}): Promise<ServerMetadata> {
+  const from = addressOf(issuer, rule);
   const isElsewhere = from !== issuer;
   // openid-client takes an address as it is where this is part of it; elsewhere it would add to it.
   const server = isElsewhere ? new URL('/.well-known/', from) : new URL(issuer);
@@ -26,16 +35,22 @@ export async function discover(issuer: string, wire: Wire, from = issuer): Promi
         [customFetch]: (url, options) => fetchMetadata(isElsewhere ? from : url, options),
       });
       const metadata = configuration.serverMetadata();
-      assertIssuer(metadata.issuer, issuer);
+      assertIssuer(metadata.issuer, issuer, rule);
       return metadata;
     } catch (error) {
-      assertIssuer(announcedIssuer(error), issuer);
+      assertIssuer(announcedIssuer(error), issuer, rule);
       if (!isAboutTheDocument(error)) throw toAuthError(error, 'discovery');
     }
   }
   throw new AuthError('protocol', `${issuer} publishes no OpenID Connect or OAuth metadata`, {
     hint: 'check the issuer: it is the address before /.well-known/openid-configuration',
   });
+}
+
+/** openid-client finds the metadata of an issuer by itself, and then insists on that very issuer. */
+function addressOf(issuer: string, rule: MetadataRule): string {
+  if (rule.from !== undefined || rule.issuer === undefined) return rule.from ?? issuer;
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
 }
 
 /**
@@ -50,13 +65,9 @@ export function defaultScope(metadata: ServerMetadata): string | null {
 }
 
 /** What the provider publishes, with what its entry adds or replaces: it must hold either way. */
-export function withSettings(
-  published: ServerMetadata,
-  settings: Readonly<Record<string, unknown>>,
-  issuer: string,
-): ServerMetadata {
-  const metadata = { ...published, ...settings, issuer: published.issuer };
-  assertMetadata(metadata, issuer);
+export function withSettings(published: ServerMetadata, rule: MetadataRule, issuer: string): ServerMetadata {
+  const metadata = { ...published, ...rule.set, issuer: published.issuer };
+  assertMetadata(metadata, issuer, rule);
   return metadata;
 }
 
@@ -64,8 +75,8 @@ export function withSettings(
  * What must hold before anything in the metadata is used, whether they come from the issuer, from a cache or from an entry.
  * @throws {AuthError} 'protocol'
  */
-function assertMetadata(metadata: ServerMetadata, issuer: string): void {
-  assertIssuer(metadata.issuer, issuer);
+function assertMetadata(metadata: ServerMetadata, issuer: string, rule: MetadataRule): void {
+  assertIssuer(metadata.issuer, issuer, rule);
   assertEndpoint(metadata, 'authorization_endpoint');
   assertEndpoint(metadata, 'token_endpoint');
   assertMembers(metadata);
@@ -116,8 +127,9 @@ function isText(value: unknown): value is string {
 }
 
 /** RFC 8414 3.3: identical, character by character; a slash more is another issuer. */
-function assertIssuer(announced: string | undefined, issuer: string): void {
-  if (announced !== undefined && announced !== issuer) {
+function assertIssuer(announced: string | undefined, issuer: string, rule: MetadataRule): void {
+  if (announced === undefined || announced === issuer) return;
+  if (rule.issuer !== 'tenant' || !isOfTenant(announced, issuer)) {
     throw new AuthError('protocol', `the metadata at ${issuer} is of another issuer: ${announced}`, {
       hint: `if you trust it, use exactly that issuer: --issuer ${shellWord(announced)}`,
     });

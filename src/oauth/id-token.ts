@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { IDToken } from 'openid-client';
 
 import { AuthError } from '../errors.js';
+import { isObject } from '../json-document.js';
 import type { TokenSet } from './token-set.js';
 
 /** What clocks may differ. */
@@ -85,9 +86,14 @@ export function assertRequestedClaims({ claims }: TokenSet, requested: Requested
 }
 
 /** OpenID Connect Core 12.2: a refreshed ID token is about the same person, and of the same sign-in where it says of which. */
-export function assertSameSignIn(claims: IDToken | undefined, sub: string | null, nonce: unknown): void {
+export function assertSameSignIn(
+  claims: IDToken | undefined,
+  sub: string | null,
+  { iss, nonce }: { readonly iss?: unknown; readonly nonce?: unknown },
+): void {
   if (claims === undefined) return;
   if (claims.sub !== sub) refuse('it is about somebody else than the session');
+  if (iss !== undefined && claims.iss !== iss) refuse('it is of another issuer than that of the sign-in');
   if (nonce !== undefined && claims.nonce !== undefined && claims.nonce !== nonce) {
     refuse('it is of another sign-in (nonce)');
   }
@@ -108,6 +114,16 @@ function assertAccessTokenHash(claims: IDToken, idToken: string, accessToken: st
   const digest = createHash(`sha${bits}`).update(accessToken, 'ascii').digest();
   if (claims['at_hash'] !== digest.subarray(0, digest.length / 2).toString('base64url')) {
     refuse('its hash of the access token is wrong (at_hash)');
+  }
+}
+
+/** @returns nothing where it is no JWT */
+export function unverifiedClaims(idToken: string): { readonly [claim: string]: unknown } {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString());
+    return isObject(claims) ? claims : {};
+  } catch {
+    return {};
   }
 }
 

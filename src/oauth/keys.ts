@@ -1,6 +1,7 @@
 import { setJwksCache, type Configuration, type ExportedJWKSCache } from 'openid-client';
 
 import { AuthError } from '../errors.js';
+import { isObject } from '../json-document.js';
 import { providerFetch, type Wire } from './wire.js';
 
 type KeySet = ExportedJWKSCache['jwks'];
@@ -43,8 +44,4 @@ function isSafeExponent(encoded: unknown): boolean {
   if (typeof encoded !== 'string') return false;
   const exponent = BigInt(`0x0${Buffer.from(encoded, 'base64url').toString('hex')}`);
   return exponent > 1n && exponent % 2n === 1n;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

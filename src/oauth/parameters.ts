@@ -11,3 +11,12 @@ export function withParameters(address: string | URL, parameters: Readonly<Recor
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
   return url;
 }
+
+/** Each of them once. */
+export function joinScopes(
+  scopes: readonly (string | null | undefined)[],
+  separator: ' ' | ',' = ' ',
+): string | undefined {
+  const names = scopes.flatMap((scope) => scope?.split(' ') ?? []);
+  return [...new Set(names)].join(separator) || undefined;
+}

@@ -2,11 +2,12 @@ import { refreshTokenGrant } from 'openid-client';
 
 import { buildConfiguration, type Client } from './configuration.js';
 import { isInvalidGrant, toAuthError } from './failure.js';
-import { assertIdToken, assertSameSignIn } from './id-token.js';
-import { loadKeys } from './keys.js';
-import { definedOnly } from './parameters.js';
+import { assertSameSignIn } from './id-token.js';
+import { definedOnly, joinScopes } from './parameters.js';
 import { proofOf } from './proof.js';
-import { readTokenSet, type TokenSet } from './token-set.js';
+import { requestTokens, type Grant } from './token-request.js';
+import type { TokenSet } from './token-set.js';
+import { assertSamePerson } from './userinfo.js';
 import type { Wire } from './wire.js';
 
 export type RefreshAnswer =
@@ -17,9 +18,8 @@ export type RefreshAnswer =
 interface RefreshGrant {
   readonly refreshToken: string;
   readonly sub: string | null;
-  /** Of the ID token that the session has. */
-  readonly nonce: unknown;
-  readonly expectsIdToken: boolean;
+  /** Of the ID token that the session has; undefined where it has none. */
+  readonly signIn: { readonly iss?: unknown; readonly nonce?: unknown } | undefined;
   /** What the session is bound to (RFC 9449). */
   readonly proofKey: string | null;
 }
@@ -33,22 +33,36 @@ interface RefreshParameters {
 
 export async function refresh(
   client: Client,
-  { refreshToken, sub, nonce, expectsIdToken, proofKey }: RefreshGrant,
+  { refreshToken, sub, signIn, proofKey }: RefreshGrant,
   { scope, resource, audience }: RefreshParameters,
   wire: Wire,
 ): Promise<RefreshAnswer> {
   try {
-    const configuration = await buildConfiguration(client, wire);
-    const proof = await proofOf(proofKey, configuration);
-    const parameters = { ...client.tokenParameters, ...definedOnly({ scope, resource, audience }) };
-    if (expectsIdToken) await loadKeys(configuration, wire);
-    const answer = await refreshTokenGrant(configuration, refreshToken, parameters, proof);
-    const tokenSet = readTokenSet(answer, wire.now(), proofKey !== null);
-    assertIdToken(tokenSet, client.clientId);
-    assertSameSignIn(tokenSet.claims, sub, nonce);
+    const there = atRefreshEndpoint(client);
+    const proof = await proofOf(proofKey, await buildConfiguration(there, wire));
+    const parameters = {
+      ...client.tokenParameters,
+      ...definedOnly({
+        scope: joinScopes([scope], client.authorization.scopeSeparator),
+        resource,
+        audience,
+      }),
+    };
+    const expected = { idToken: signIn !== undefined, isBound: proofKey !== null };
+    const grant: Grant = (configuration) => refreshTokenGrant(configuration, refreshToken, parameters, proof);
+    const tokenSet = await requestTokens(there, expected, grant, wire);
+    assertSameSignIn(tokenSet.claims, sub, signIn ?? {});
+    assertSamePerson(client, tokenSet, sub);
     return { kind: 'refreshed', tokenSet };
   } catch (error) {
     if (isInvalidGrant(error)) return { kind: 'ended', reason: 'the provider says invalid_grant' };
     throw toAuthError(error, 'the refresh', client, { scope });
   }
+}
+
+function atRefreshEndpoint(client: Client): Client {
+  const { metadata, refreshEndpoint } = client;
+  return refreshEndpoint === undefined
+    ? client
+    : { ...client, metadata: { ...metadata, token_endpoint: refreshEndpoint } };
 }

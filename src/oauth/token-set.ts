@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-import { ClientError, type IDToken, type TokenEndpointResponse } from 'openid-client';
+import type { IDToken, TokenEndpointResponse } from 'openid-client';
 
 import { AuthError } from '../errors.js';
 import { isJson } from '../json-document.js';
@@ -19,6 +19,8 @@ export interface TokenSet {
   readonly claims: IDToken | undefined;
   /** Null when the provider does not say: then it is what was asked for (RFC 6749 5.1). */
   readonly scope: string | null;
+  /** All of it: some providers say in it who signed in. */
+  readonly answer: Readonly<Record<string, unknown>>;
 }
 
 /** Entra ID issues about 5 kB, and 20 kB happens. */
@@ -56,24 +58,8 @@ export function readTokenSet(
     idToken: response.id_token ?? null,
     claims: response.claims(),
     scope: response.scope ?? null,
+    answer: response,
   };
-}
-
-/** On the answer as it came: openid-client reads what only begins as a number, such as "12abc" or [12], as that number. */
-export async function assertLifetime(response: Response): Promise<void> {
-  const answer: unknown = response.ok
-    ? await response
-        .clone()
-        .json()
-        .catch(() => undefined)
-    : undefined;
-  if (typeof answer !== 'object' || answer === null || !('expires_in' in answer)) return;
-  const { expires_in: lifetime } = answer;
-  const isNumber =
-    typeof lifetime === 'string'
-      ? /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(lifetime)
-      : typeof lifetime === 'number';
-  if (!isNumber) throw new ClientError('the answer has an expires_in that is no number');
 }
 
 /** No standard has it: Keycloak's name, and that of Google, GitHub and Microsoft. Keycloak means by 0 that there is no end. */

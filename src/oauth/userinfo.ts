@@ -3,12 +3,17 @@ import { fetchProtectedResource, fetchUserInfo, skipSubjectCheck } from 'openid-
 import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
 import { toAuthError } from './failure.js';
+import { isObject, valueAt } from '../json-document.js';
 import { proofOf } from './proof.js';
+import type { TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
 /** Where a provider that is no OpenID provider says who signed in; paths are names joined by dots, numbers for places in lists. */
 export interface UserinfoRule {
+  /** `token`: in the answer of the token endpoint, and nowhere else. */
+  readonly from?: 'token' | undefined;
   readonly method?: 'GET' | 'POST' | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** The object that is about the person. */
   readonly at?: string | undefined;
   readonly sub?: string | undefined;
@@ -19,8 +24,20 @@ export interface UserinfoRule {
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-export function hasUserinfo({ metadata }: Client): boolean {
-  return metadata.userinfo_endpoint !== undefined;
+export function hasUserinfo({ metadata, userinfo }: Client): boolean {
+  return userinfo?.from !== 'token' && metadata.userinfo_endpoint !== undefined;
+}
+
+/** Where the provider says in the answer of its token endpoint who signed in; undefined where it says so elsewhere. */
+export function claimsOfAnswer({ userinfo }: Client, { answer }: TokenSet): Claims | undefined {
+  return userinfo?.from === 'token' ? mapClaims(answer, userinfo, null) : undefined;
+}
+
+/** Not every refresh names the person again; one that names another is not of this session. */
+export function assertSamePerson({ userinfo }: Client, { answer }: TokenSet, sub: string | null): void {
+  if (userinfo?.from !== 'token' || sub === null) return;
+  const named = textAt(personIn(answer, userinfo), userinfo.sub ?? 'sub');
+  if (named !== undefined && named !== sub) throw somebodyElse();
 }
 
 /**
@@ -39,9 +56,9 @@ export async function fetchClaims(
     if (client.userinfo === undefined) {
       return await fetchUserInfo(configuration, accessToken, sub ?? skipSubjectCheck, proof);
     }
-    const { method = 'GET' } = client.userinfo;
+    const { method = 'GET', headers: own } = client.userinfo;
     const endpoint = new URL(client.metadata.userinfo_endpoint ?? '');
-    const headers = new Headers({ accept: 'application/json' });
+    const headers = new Headers({ accept: 'application/json', ...own });
     const response = await fetchProtectedResource(
       configuration,
       accessToken,
@@ -51,7 +68,13 @@ export async function fetchClaims(
       headers,
       proof,
     );
-    const answer: unknown = response.ok ? await response.json() : undefined;
+    if (!response.ok) {
+      throw new AuthError(
+        'protocol',
+        `the provider answers the userinfo request with status ${response.status}`,
+      );
+    }
+    const answer: unknown = await response.json().catch(() => undefined);
     return mapClaims(answer, client.userinfo, sub);
   } catch (error) {
     throw toAuthError(error, 'the userinfo request', client);
@@ -59,14 +82,12 @@ export async function fetchClaims(
 }
 
 function mapClaims(answer: unknown, rule: UserinfoRule, expected: string | null): Claims {
-  const about = valueAt(answer, rule.at);
+  const about = personIn(answer, rule);
   const sub = textAt(about, rule.sub ?? 'sub');
-  if (typeof about !== 'object' || about === null || sub === undefined) {
+  if (!isObject(about) || sub === undefined) {
     throw new AuthError('protocol', "the provider's userinfo names nobody");
   }
-  if (expected !== null && sub !== expected) {
-    throw new AuthError('protocol', "the provider's userinfo is about somebody else than the session");
-  }
+  if (expected !== null && sub !== expected) throw somebodyElse();
   const mapped = {
     sub,
     preferred_username: textAt(about, rule.username ?? 'preferred_username'),
@@ -79,13 +100,12 @@ function mapClaims(answer: unknown, rule: UserinfoRule, expected: string | null)
   };
 }
 
-function valueAt(value: unknown, path: string | undefined): unknown {
-  if (path === undefined) return value;
-  return path.split('.').reduce((at, name) => {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, name)) return undefined;
-    const entry = Object.entries(at).find(([key]) => key === name);
-    return entry?.[1];
-  }, value);
+function personIn(answer: unknown, { at }: UserinfoRule): unknown {
+  return at === undefined ? answer : valueAt(answer, at);
+}
+
+function somebodyElse(): AuthError {
+  return new AuthError('protocol', "the provider's userinfo is about somebody else than the session");
 }
 
 function textAt(value: unknown, path: string): string | undefined {

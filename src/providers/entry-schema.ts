@@ -40,6 +40,25 @@ const fieldPath = v.pipe(
   v.regex(/^[^.\s]+(\.[^.\s]+)*$/, 'names separated by dots'),
 );
 
+/** What the request itself sets, and what is the connection's. */
+const ownHeaders =
+  /^(authorization|dpop|host|cookie|content-.*|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-.*)$/i;
+
+const headers = v.record(
+  v.pipe(
+    v.string(),
+    v.check(
+      (name) => /^[!#$%&'*+.^`|~\w-]+$/.test(name) && !ownHeaders.test(name),
+      'named as a header, and none that the request itself sets',
+    ),
+  ),
+  v.pipe(
+    v.string('a text'),
+    v.regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'a text that a header can hold'),
+  ),
+  'an object of texts',
+);
+
 /** Where a secret is to be had; never the secret itself. */
 const secretSource = v.union(
   [
@@ -179,7 +198,7 @@ const userinfo = v.strictObject(
     /** `token`: in the answer of the token endpoint, nothing more is asked. */
     from: v.optional(v.literal('token', '"token"')),
     method: v.optional(v.picklist(['GET', 'POST'], '"GET" or "POST"')),
-    headers: v.optional(parameters),
+    headers: v.optional(headers),
     /** The field that holds the person; those that follow are looked for in it. */
     at: v.optional(fieldPath),
     sub: v.optional(fieldPath),

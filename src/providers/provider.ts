@@ -11,13 +11,15 @@ export interface Provider extends ProviderEntry {
 }
 
 /** What its sessions are bound to: a name alone, and even an issuer, can be given other endpoints by whoever edits a file. */
-export function ownerOf({ name, issuer, clientId, metadata }: Provider): {
+export function ownerOf({ name, issuer, clientId, metadata, token }: Provider): {
   provider: string;
   issuer: string;
   clientId: string;
   endpoints: string | null;
 } {
-  const endpoints = metadata === undefined ? null : hash('sha256', JSON.stringify(metadata));
+  const refreshEndpoint = token?.refreshEndpoint;
+  const isAsPublished = metadata === undefined && refreshEndpoint === undefined;
+  const endpoints = isAsPublished ? null : hash('sha256', JSON.stringify({ ...metadata, refreshEndpoint }));
   return { provider: name, issuer, clientId, endpoints };
 }
 
