@@ -8,8 +8,8 @@ import type { TokenSet } from './token-set.js';
 
 /** What clocks may differ. */
 const toleranceSeconds = 30;
-/** From the issue of an ID token until we have it. */
-const longestDelaySeconds = 5 * 60;
+/** From the issue of an ID token until we have it; Entra ID dates its own five minutes back. */
+const longestDelaySeconds = 7 * 60;
 /** What a Date can hold. */
 const longestExpiry = 8.64e12;
 
