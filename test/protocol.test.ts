@@ -4,22 +4,14 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { login, startAcme, type Newcomer } from './support/newcomer.js';
+import { knowing, login, type Newcomer } from './support/newcomer.js';
 import type { ProviderOptions } from './support/provider-configuration.js';
-import { newMachine, type Outcome } from './support/run.js';
+import type { Outcome } from './support/run.js';
 
 const redirectUris = ['http://127.0.0.1/callback'];
 const grants = ['authorization_code', 'refresh_token'];
 const scope = 'openid profile email offline_access';
 const good: Outcome = { exitCode: 0, stdout: expect.any(String), stderr: expect.any(String) };
-
-/** Somebody whose entry has more to say than issuer and client. */
-async function knowing(entry: object, options: ProviderOptions = {}): Promise<Newcomer> {
-  const acme = await startAcme(options);
-  const machine = newMachine({ AUTHCLI_STORE: 'file' });
-  machine.configure({ providers: { acme: { issuer: acme.issuer, clientId: 'cli', scope, ...entry } } });
-  return { acme, machine };
-}
 
 /** Login, token, forced refresh, whoami, logout: each with the built program. */
 async function liveThrough({ machine }: Newcomer, ...loginOptions: string[]): Promise<void> {

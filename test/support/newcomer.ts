@@ -64,6 +64,15 @@ export async function newcomerWith(client: Partial<ClientMetadata>, entry: objec
   return { acme, machine };
 }
 
+/** Somebody whose entry has more to say than issuer and client. */
+export async function knowing(entry: object, options?: ProviderOptions): Promise<Newcomer> {
+  const acme = await startAcme(options);
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  const scope = 'openid profile email offline_access';
+  machine.configure({ providers: { acme: { issuer: acme.issuer, clientId: 'cli', scope, ...entry } } });
+  return { acme, machine };
+}
+
 /** Jane signs in with the built program. */
 export function login(machine: Machine, ...argv: string[]): Promise<Outcome> {
   return machine.spawn(['login', '-q', '--prompt', 'consent', '--browser', agent, ...argv]);

@@ -122,7 +122,7 @@ async function close(server: Server): Promise<void> {
 }
 
 /** The whole request is read first, so that the record is complete and the provider can still read it. */
-async function received(incoming: IncomingMessage): Promise<[IncomingMessage, ProviderRequest]> {
+export async function received(incoming: IncomingMessage): Promise<[IncomingMessage, ProviderRequest]> {
   const body = await buffer(incoming);
   const { method = 'GET', url = '/', headers } = incoming;
   const request = Object.assign(new IncomingMessage(incoming.socket), {
