@@ -4,7 +4,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     // Kills, races and full disks are the matter of the fault suite; here in their quick form.
-    include: ['test/hostile/**/*.test.ts', 'test/faults/**/*.test.ts'],
+    include: [
+      'test/hostile/**/*.test.ts',
+      'test/faults/**/*.test.ts',
+      'test/{protocol,request-options,whoami}.test.ts',
+    ],
     reporters: ['default', './test/support/case-summary.ts', './test/support/closing-line.ts'],
     globalSetup: './test/support/leak-check.ts',
     pool: 'forks',

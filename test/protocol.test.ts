@@ -142,7 +142,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect(known.acme.requestsTo('/request')).toHaveLength(1);
   });
 
-  test('that are refused end the login before a browser opens', async () => {
+  test('TOK-24: that are refused end the login before a browser opens', async () => {
     const { acme, machine } = await knowing({}, { pushedRequests: 'required' });
     const refusal = { error: 'invalid_request', error_description: 'no' };
     acme.answerNext('/request', {
@@ -170,7 +170,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
   });
 });
 
-describe('DPoP (RFC 9449), with nonces', () => {
+describe('TOK-20: DPoP (RFC 9449), with nonces', () => {
   test.each<[string, object, string[]]>([
     ['where the entry wants it', { dpop: true }, []],
     ['where the person wants it', {}, ['--dpop']],

@@ -71,7 +71,7 @@ test.each([
   expect(acme.requestsTo('/auth')[0]?.parameters['claims']).toBe(claims);
 });
 
-test('an essential acr that the ID token does not have is a failed sign-in', async () => {
+test('IDT-29: an essential acr that the ID token does not have is a failed sign-in', async () => {
   const { machine } = await newcomer();
   const claims = '{"id_token":{"acr":{"essential":true,"values":["gold"]}}}';
   const outcome = await machine.run(['login', '-q', '--claims', claims], browserOf(approves));
@@ -82,7 +82,7 @@ test('an essential acr that the ID token does not have is a failed sign-in', asy
   expect(await machine.run(['status', '--json'])).toMatchObject({ stdout: '{"sessions":[]}\n' });
 });
 
-test('one that was only wished for is a warning', async () => {
+test('IDT-29: one that was only wished for is a warning', async () => {
   const { machine } = await newcomer();
   const outcome = await machine.run(['login', '-q', '--acr-values', 'gold'], browserOf(approves));
   expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });

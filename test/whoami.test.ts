@@ -41,7 +41,7 @@ test.each([
   ['about nobody', { status: 200, headers: json, body: '{}' }, 5],
   ['HTML', { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }, 5],
   ['503', { status: 503 }, 6],
-])('userinfo that is %s is no answer', async (_title, answer, exitCode) => {
+])('IDT-30: userinfo that is %s is no answer', async (_title, answer, exitCode) => {
   const { acme, machine } = await newcomer();
   await login(machine);
   acme.answerNext('/me', answer);

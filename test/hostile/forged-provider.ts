@@ -38,8 +38,12 @@ export interface ForgedSignIn {
 }
 
 /** A sign-in with the built program at a provider whose token endpoint answers with what `forge` makes. */
-export async function forgedSignIn({ acme, machine }: Newcomer, forge: Forge): Promise<ForgedSignIn> {
-  const login = await pendingLogin(machine, ['-q']);
+export async function forgedSignIn(
+  { acme, machine }: Newcomer,
+  forge: Forge,
+  ...options: readonly string[]
+): Promise<ForgedSignIn> {
+  const login = await pendingLogin(machine, ['-q', ...options]);
   const now = Math.floor(Date.now() / 1000);
   const idToken = forge({
     iss: acme.issuer,

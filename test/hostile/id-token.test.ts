@@ -515,3 +515,25 @@ describe('IDT-26: the provider’s clock', () => {
     expect(await signInWith(clockOff(seconds, lifetime))).toEqual(refused(clocksDiffer(Math.abs(seconds))));
   });
 });
+
+describe('IDT-28: with --max-age the sign-in at the provider must be young', () => {
+  test.each<[title: string, secondsAgo: number | undefined, outcome: ForgedSignIn]>([
+    ['a young one', 60, accepted],
+    [
+      'an old one',
+      2 * hour,
+      refused(
+        /^error: the ID token is refused: the sign-in at the provider is of \S+Z, older than --max-age allows\n$/,
+      ),
+    ],
+    ['one of no time', undefined, refused()],
+  ])('%s', async (_title, secondsAgo, outcome) => {
+    const forge: Forge = (good) =>
+      sign(
+        { ...good, ...(secondsAgo !== undefined && { auth_time: Number(good['iat']) - secondsAgo }) },
+        ours,
+      );
+    const known = await newcomerAt([ours.jwk]);
+    expect(await forgedSignIn(known, forge, '--max-age', '10m')).toEqual(outcome);
+  });
+});

@@ -44,33 +44,8 @@ export const notHere: readonly NotHere[] = [
     ['DEV-17', 'the device code is shown nowhere'],
   ].map(([id = '', what = '']) => ({ id, what, reason: 'there is no device flow yet' })),
   {
-    id: 'IDT-28',
-    what: 'an auth_time that is missing or too old for max_age',
-    reason: '--max-age is not built yet',
-  },
-  {
-    id: 'IDT-29',
-    what: 'an acr weaker than acr_values asked for',
-    reason: '--acr-values is not built yet',
-  },
-  {
-    id: 'IDT-30',
-    what: 'a userinfo answer about somebody else',
-    reason: 'userinfo is not asked yet: whoami is not built',
-  },
-  {
-    id: 'TOK-20',
-    what: 'a DPoP nonce that the provider asks for is sent, with a new proof',
-    reason: 'authcli has no DPoP yet',
-  },
-  {
     id: 'TOK-21',
     what: 'the scheme of a DPoP challenge is compared without case',
-    reason: 'authcli has no DPoP yet',
-  },
-  {
-    id: 'TOK-24',
-    what: 'a pushed authorization request that fails ends the login',
-    reason: 'authcli has no PAR yet',
+    reason: 'the only resource that authcli asks is userinfo, with the proof from the start',
   },
 ];
