@@ -1,9 +1,10 @@
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { PassThrough } from 'node:stream';
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { secretService } from '../src/store/secret-service.js';
 import { processesOf } from './hostile/processes.js';
@@ -87,7 +88,7 @@ async function wholeSession(machine: Machine): Promise<string> {
 
 function files(machine: Machine): string {
   return readdirSync(machine.folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name !== 'acme.secret')
+    .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => `${name}\n${readFileSync(join(parentPath, name), 'latin1')}`)
     .join('\n');
 }
@@ -108,8 +109,11 @@ describe('a confidential client signs in, refreshes in the helper, says who it i
   ])('%s, its secret from %s', async (method, source) => {
     const acme = await startCorporate(method);
     const machine = newMachine({ AUTHCLI_STORE: 'file', ...(source === 'env' && { ACME_SECRET: secret }) });
-    const file = join(machine.folder, 'acme.secret');
-    writeFileSync(file, `${secret}\n`);
+    // Not in a folder of ours: nothing in there may show a secret.
+    const vault = mkdtempSync(join(tmpdir(), 'vault-'));
+    onTestFinished(() => rmSync(vault, { recursive: true }));
+    const file = join(vault, 'acme.secret');
+    if (source === 'file') writeFileSync(file, `${secret}\n`);
     const options = {
       env: ['--client-secret-env', 'ACME_SECRET'],
       file: ['--client-secret-file', file],
