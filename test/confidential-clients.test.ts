@@ -16,6 +16,7 @@ import type { Provider } from './support/provider.js';
 import { until } from './support/processes.js';
 import { requirement } from './support/requirements.js';
 import { agent, newMachine, type Machine, type Outcome } from './support/run.js';
+import { atTerminal, scriptInstalled } from './support/terminal.js';
 
 /** Of all the characters that some way of sending it might spoil. */
 const secret = 'canary-4711 /+=:%&"\'\\';
@@ -394,6 +395,24 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a secret in 
     expect(await machine.spawn(['provider', 'remove', 'acme'])).toMatchObject({ exitCode: 0 });
     expect(await read()).toEqual({ kind: 'missing' });
   });
+
+  test.skipIf(!requirement('script', scriptInstalled))(
+    'is asked for at a terminal, and not shown',
+    async () => {
+      const keyring = await forThisTest(startKeyring());
+      const acme = await startCorporate('client_secret_basic');
+      const machine = newMachine(keyring.env);
+      const argv = ['provider', 'add', 'acme', ...corporate(acme), '--client-secret-keychain'];
+      const terminal = atTerminal(argv, machine);
+      await terminal.shows('Client secret: ');
+      terminal.type(`${secret}\r`);
+      expect(await terminal.screen).toBe(
+        'Client secret: \n✓ Added acme. Next: authcli login -p acme\nexit code 0\necho\n',
+      );
+      expect(await login(machine)).toEqual(signedIn);
+      expect(await machine.spawn(['logout', '-q'])).toEqual(good);
+    },
+  );
 
   test('that is not there is asked for again; a keychain that is not there keeps none', async () => {
     const keyring = await forThisTest(startKeyring());
