@@ -319,7 +319,7 @@ describe('token', () => {
   test('without the ID token that may be missing, userinfo says who signed in', async () => {
     const known = await knowing(optional);
     const profile = { status: 200, headers: json, body: '{"sub":"jane-4711","email":"jane@acme.test"}' };
-    known.acme.answerNext('/me', profile);
+    for (let times = 0; times < 2; times++) known.acme.answerNext('/me', profile);
     answerTokens(known, tokens);
     expect(JSON.parse((await signIn(known, '--json')).stdout)).toMatchObject({
       account: { sub: 'jane-4711', email: 'jane@acme.test' },
@@ -327,6 +327,7 @@ describe('token', () => {
     expect(known.acme.requestsTo('/token')).toHaveLength(1);
     answerTokens(known, tokens);
     expect(await signIn(known, '--max-age', '5m')).toMatchObject({ exitCode: 5, stdout: '' });
+    expect(known.acme.requestsTo('/me')).toHaveLength(1);
   });
 
   test('what is in the place of an ID token may be ignored', async () => {
