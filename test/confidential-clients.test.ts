@@ -264,7 +264,7 @@ describe('a command that gives no secret is said so, and nothing of what it said
     await until(() => processesOf(machine).length === 0, 2000);
   });
 
-  test.runIf(isFull)('hangs for longer than any command may take', async () => {
+  test.runIf(isFull)('hangs for longer than any command may take', { timeout: 60_000 }, async () => {
     const acme = await startCorporate('client_secret_basic');
     const machine = newMachine({ AUTHCLI_STORE: 'file' });
     const program = join(machine.folder, 'hang.js');
