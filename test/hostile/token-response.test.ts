@@ -209,10 +209,6 @@ describe('TOK-10: another scope than was asked for is told, and kept as it was g
     ['email admin', 'warning: granted without having been asked for: admin\n'],
     ['email', ''],
     [undefined, ''],
-    [
-      '\u001B[2Jemail',
-      'warning: not granted: email\nwarning: granted without having been asked for:  [2Jemail\n',
-    ],
   ])('%j', async (granted, stderr) => {
     const { machine, outcome } = await exchange(tokenAnswer({ scope: granted }));
     expect(outcome).toEqual({ exitCode: 0, stdout: '', stderr });
@@ -225,6 +221,14 @@ describe('TOK-10: another scope than was asked for is told, and kept as it was g
   test.each([5, ['email'], {}, null])('%j is refused', async (granted) => {
     expect(await attempt(tokenAnswer({ scope: granted }))).toEqual(refused(failedCheck));
   });
+
+  test.each(['\u001B[2Jemail', 'é', 'a"b'])(
+    '%j is refused: no scope has such characters',
+    async (granted) => {
+      const said = "the provider's scope holds characters that no scope may have\n";
+      expect(await attempt(tokenAnswer({ scope: granted }))).toEqual(refused(said));
+    },
+  );
 });
 
 describe('TOK-12: a refused code exchange says why, and the code is not sent again', () => {
@@ -272,9 +276,9 @@ describe('TOK-12: a refused code exchange says why, and the code is not sent aga
     [
       '100,000 levels and no token',
       jsonAnswer(`${'{"a":'.repeat(100_000)}0${'}'.repeat(100_000)}`),
-      failedCheck,
+      'the document at ',
     ],
-    ['a token in the prototype', jsonAnswer(`{"__proto__":${JSON.stringify(good)}}`), failedCheck],
+    ['a token in the prototype', jsonAnswer(`{"__proto__":${JSON.stringify(good)}}`), 'the document at '],
   ])('%s', async (_title, answer, message) => {
     expect(await attempt(answer)).toEqual(refused(message));
   });
