@@ -67,7 +67,8 @@ function refreshExpiry(
   { refresh_expires_in, refresh_token_expires_in }: TokenEndpointResponse,
   now: Date,
 ): string | null {
-  const lifetime = Number(refresh_expires_in ?? refresh_token_expires_in ?? 0);
+  const given = refresh_expires_in ?? refresh_token_expires_in;
+  const lifetime = typeof given === 'number' || typeof given === 'string' ? Number(given) : 0;
   if (lifetime === 0 || !(Math.abs(lifetime) <= longestRefreshLifetime)) return null;
   return new Date(now.getTime() + lifetime * 1000).toISOString();
 }
