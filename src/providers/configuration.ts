@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
 
 import { AuthError, systemErrorCode } from '../errors.js';
+import { faultOfDocument } from '../json-document.js';
 import { decodeConfiguration, type Configuration } from './decode-configuration.js';
 
 export type { Configuration };
@@ -23,33 +24,16 @@ export async function decodeText(text: string, file: ConfigurationFile): Promise
   return decodeConfiguration(await parse(text, file.path), file.path);
 }
 
+/** Plain JSON needs no parser of its own, which is what most calls find. */
 async function parse(text: string, path: string): Promise<unknown> {
-  const plain = parsePlainly(text);
-  if (plain !== undefined) return plain;
-  const { parseJsonc } = await import('./jsonc.js');
-  return parseJsonc(text, path);
-}
-
-/**
- * Plain JSON needs no parser of its own, which is what most calls find. Undefined where it is something else, or an object
- * holds a name twice: the last one would count in silence.
- */
-function parsePlainly(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
-    const names = Array.from(text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g), ([, colon]) => colon).filter(
-      Boolean,
-    );
-    return names.length === countNames(value) ? value : undefined;
+    if (faultOfDocument(text) === undefined) return value;
   } catch {
-    return undefined;
+    // Comments, or a mistake.
   }
-}
-
-function countNames(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
-  return Object.values(value).reduce((sum: number, inner) => sum + countNames(inner), own);
+  const { parseJsonc } = await import('./jsonc.js');
+  return parseJsonc(text, path);
 }
 
 export function readText({ path, required }: ConfigurationFile): string {
@@ -57,9 +41,7 @@ export function readText({ path, required }: ConfigurationFile): string {
     const stats = statSync(path);
     if (!stats.isFile() || stats.size > largestFile)
       throw new AuthError('usage', `${path} is no configuration file`);
-    const bytes = readFileSync(path);
-    if (!isUtf8(bytes)) throw new AuthError('usage', `${path} is not in UTF-8`);
-    return bytes.toString().replace(/^\uFEFF/, '');
+    return decodeBytes(readFileSync(path), path);
   } catch (error) {
     if (error instanceof AuthError) throw error;
     const reason = systemErrorCode(error);
@@ -68,4 +50,9 @@ export function readText({ path, required }: ConfigurationFile): string {
       cause: error,
     });
   }
+}
+
+export function decodeBytes(bytes: Buffer, path: string): string {
+  if (!isUtf8(bytes)) throw new AuthError('usage', `${path} is not in UTF-8`);
+  return bytes.toString().replace(/^\uFEFF/, '');
 }

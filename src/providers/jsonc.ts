@@ -1,4 +1,4 @@
-import { parse, printParseErrorCode, visit, type ParseError } from 'jsonc-parser';
+import { getNodeValue, parseTree, printParseErrorCode, visit, type ParseError } from 'jsonc-parser';
 
 import { AuthError } from '../errors.js';
 
@@ -6,7 +6,7 @@ import { AuthError } from '../errors.js';
 export function parseJsonc(text: string, path: string): unknown {
   try {
     const errors: ParseError[] = [];
-    const value: unknown = parse(text, errors, { allowTrailingComma: true });
+    const root = parseTree(text, errors, { allowTrailingComma: true });
     const first = errors[0];
     if (first !== undefined) {
       const place = `${path}:${placeOf(first.offset, text)}`;
@@ -16,7 +16,8 @@ export function parseJsonc(text: string, path: string): unknown {
     if (twin !== undefined) {
       throw malformed(`${path}:${placeOf(twin, text)}: a name that stands in its object twice`);
     }
-    return value;
+    // `parse` would set the prototype for a member named __proto__, and so hide it.
+    return root && getNodeValue(root);
   } catch (error) {
     // The parser calls itself for each level.
     if (error instanceof RangeError) throw malformed(`${path}: nested too deeply`);

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 
 import { AuthError, systemErrorCode } from '../errors.js';
-import { decodeText, type Configuration } from './configuration.js';
+import { decodeBytes, decodeText, type Configuration } from './configuration.js';
 import type { ProviderEntry } from './provider.js';
 
 const largestFile = 256 * 1024;
@@ -54,8 +54,7 @@ function readTrusted(path: string, { uid, warn }: Reader): string | undefined {
       warn(`${path} is not used: ${isOwn ? 'everybody can write it' : 'it belongs to another user'}`);
       return undefined;
     }
-    if (stats.isFile() && stats.size <= largestFile)
-      return readFileSync(descriptor, 'utf8').replace(/^\uFEFF/, '');
+    if (stats.isFile() && stats.size <= largestFile) return decodeBytes(readFileSync(descriptor), path);
     throw new AuthError('usage', `${path} is no configuration file`);
   } finally {
     closeSync(descriptor);
