@@ -48,7 +48,13 @@ export function claimsOf(idToken: string): Claims {
 
 /** @param header beside, or in place of, the algorithm and the key's ID */
 export function sign(claims: Claims, key: SigningKey, header: JoseHeader = {}): string {
-  const signed = `${encode({ alg: key.alg, kid: key.jwk.kid, ...header })}.${encode(claims)}`;
+  const whole = { alg: key.alg, kid: key.jwk.kid, ...header };
+  return signOctets(Buffer.from(JSON.stringify(whole)), Buffer.from(JSON.stringify(claims)), key);
+}
+
+/** RFC 7515 7.1, whatever header and payload are. */
+export function signOctets(header: Buffer, payload: Buffer, key: SigningKey): string {
+  const signed = `${header.toString('base64url')}.${payload.toString('base64url')}`;
   return `${signed}.${signatureOf(signed, key).toString('base64url')}`;
 }
 

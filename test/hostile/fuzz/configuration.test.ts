@@ -1,12 +1,12 @@
 import { deepEqual, ok } from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
 import { newMachine } from '../../support/run.js';
 import { campaign, campaignTimeout } from './campaign.js';
-import { judgeConfiguration, type JudgedConfiguration } from './configuration.js';
+import { goodSettings, judgeConfiguration, type JudgedConfiguration } from './configuration.js';
 import { raw } from './json-text.js';
 import { mutatedJson, type SpecialValues } from './mutated-json.js';
 import { assertContract, assertJudgement } from './outcome-rules.js';
@@ -69,19 +69,31 @@ const special: SpecialValues = {
 
 test('a configuration file', { timeout: campaignTimeout }, async () => {
   const machine = newMachine({ AUTHCLI_STORE: 'file' });
-  const path = join(machine.folder, 'config', 'config.json');
-  mkdirSync(dirname(path));
+  const paths = {
+    own: join(machine.folder, 'config', 'config.json'),
+    project: join(machine.folder, 'project', '.authcli.json'),
+  };
+  for (const path of Object.values(paths)) mkdirSync(dirname(path));
+  const world = { workingFolder: () => dirname(paths.project) };
   const failures = await campaign('configuration', 200, async (chance, note) => {
-    const document = { ...good, ...(chance.happens(0.1) && { clientSecret: secret }) };
+    const place = chance.happens(0.3) ? 'project' : 'own';
+    const { store, ...portable } = good;
+    const document = {
+      ...portable,
+      ...(place === 'own' && { store }),
+      providers: { ...good.providers, ...(chance.happens(0.3) && { rich: richEntry(place) }) },
+      ...(chance.happens(0.1) && { clientSecret: secret }),
+    };
     const json = mutatedJson(document, special, chance);
     const file = chance.happens(0.3) ? Buffer.concat([json, Buffer.from('\n// ours')]) : json;
-    writeFileSync(path, file);
-    note('file', file);
-    const judged = judgeConfiguration(file);
+    for (const path of Object.values(paths)) rmSync(path, { force: true });
+    writeFileSync(paths[place], file, { mode: 0o600 });
+    note(paths[place], file);
+    const judged = judgeConfiguration(file, place);
     const { findings, providers } = judged;
     const verdict = verdictOf(findings);
     for (const argv of [['provider', 'list', '--json'], ['provider', 'list'], ['status'], ['token']]) {
-      const outcome = await machine.run(argv);
+      const outcome = await machine.run(argv, world);
       note(argv.join(' '), outcome);
       assertContract(outcome);
       const success = argv.includes('token') ? exitCodeOfToken(judged) : 0;
@@ -95,6 +107,12 @@ test('a configuration file', { timeout: campaignTimeout }, async () => {
   });
   expect(failures).toBe('');
 });
+
+/** A project has no say about a secret. */
+function richEntry(place: 'own' | 'project'): object {
+  const { client, ...settings } = goodSettings;
+  return { issuer: 'https://rich.test', clientId: 'rich', ...settings, ...(place === 'own' && { client }) };
+}
 
 /** Nobody is signed in. */
 function exitCodeOfToken({ providers, defaultProvider }: JudgedConfiguration): number {

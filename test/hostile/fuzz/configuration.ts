@@ -7,8 +7,11 @@ export interface JudgedConfiguration {
   readonly defaultProvider: unknown;
 }
 
-/** The contract's page on `config.json`, and what RFC 6749 and RFC 8414 say of its values. */
-export function judgeConfiguration(file: Buffer): JudgedConfiguration {
+/**
+ * The contract's page on `config.json`, and what RFC 6749 and RFC 8414 say of its values.
+ * @param place a project may name providers, but neither a secret nor where this person keeps sessions
+ */
+export function judgeConfiguration(file: Buffer, place: 'own' | 'project'): JudgedConfiguration {
   const nothing = { findings: [], providers: new Map(), defaultProvider: undefined };
   const jsonc = file.toString().replace(/^\uFEFF/, '');
   if (/^\s*$/.test(jsonc)) return nothing;
@@ -24,12 +27,19 @@ export function judgeConfiguration(file: Buffer): JudgedConfiguration {
     ...(!fields.has('store') || fields.get('store') === 'keychain' || fields.get('store') === 'file'
       ? []
       : [invalid('store')]),
+    ...(place === 'project' && fields.has('store') ? [invalid('store is not for a project')] : []),
   ];
   const providers = fieldsOf(fields.get('providers') ?? {});
   if (providers === undefined || fields.get('providers') === null) {
     return { ...nothing, findings: [...judged, invalid('providers is an object')] };
   }
-  const entries = Array.from(providers, ([name, entry]) => [...judgeName(name), ...judgeEntry(entry)]);
+  const entries = Array.from(providers, ([name, entry]) => [
+    ...judgeName(name),
+    ...judgeEntry(entry),
+    ...(place === 'project' && fieldsOf(fieldsOf(entry)?.get('client'))?.has('secret')
+      ? [invalid('a secret is not for a project')]
+      : []),
+  ]);
   return {
     findings: [...judged, ...entries.flat()],
     providers,
@@ -71,13 +81,34 @@ function judgeEntry(value: unknown): Finding[] {
   if (fields === undefined) return [invalid('a provider is an object')];
   const clientId = fields.get('clientId');
   return [
-    ...strangers(fields, ['issuer', 'clientId', 'scope']),
+    ...strangers(fields, ['issuer', 'clientId', 'scope', ...Object.keys(goodSettings)]),
+    ...judgeSettings(fields),
     ...judgeIssuer(fields.get('issuer')),
     ...(typeof clientId === 'string' && /^[\x20-\x7e]+$/.test(clientId)
       ? []
       : [invalid('RFC 6749 A.1: client_id')]),
     ...(fields.has('scope') ? judgeScope(fields.get('scope')) : []),
   ];
+}
+
+/** How a provider differs from the standards: one example of each, which is good. */
+export const goodSettings = {
+  preset: 'github',
+  client: { authentication: 'client_secret_post', secret: { env: 'ACME_SECRET' } },
+  redirect: { host: 'localhost', ports: [8400, 8401], path: '/back' },
+  metadata: { from: 'https://acme.test/metadata', set: { userinfo_endpoint: 'https://acme.test/me' } },
+  authorization: { parameters: { access_type: 'offline' }, scopeSeparator: ',', deniedErrors: ['no'] },
+  token: { lifetime: 60, at: 'data.token', idToken: 'optional' },
+  userinfo: { from: 'token', sub: 'id' },
+  revocation: { tokenParameter: 'refresh' },
+  dpop: true,
+};
+
+/** No rules but the schema say what else would be good, so that a change may end either way. */
+function judgeSettings(fields: Fields): Finding[] {
+  return Object.entries(goodSettings).flatMap(([name, good]) =>
+    !fields.has(name) || JSON.stringify(fields.get(name)) === JSON.stringify(good) ? [] : [open(name)],
+  );
 }
 
 function judgeIssuer(value: unknown): Finding[] {

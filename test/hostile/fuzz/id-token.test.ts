@@ -3,10 +3,11 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 
 import { expect, test } from 'vitest';
 
+import { accessTokenHash } from '../../support/forged-id-token.js';
 import { json, newBench } from './bench.js';
 import { campaign, campaignTimeout } from './campaign.js';
 import type { Chance } from './chance.js';
-import { judgeIdToken, leftHalfOfHash } from './id-token.js';
+import { judgeIdToken } from './id-token.js';
 import { raw } from './json-text.js';
 import { mutatedJson, type SpecialValues } from './mutated-json.js';
 import { assertContract, assertJudgement, assertPrintable } from './outcome-rules.js';
@@ -47,7 +48,7 @@ function claimsSpecial(issuer: string): SpecialValues {
     nbf: [...times, `"${now}"`],
     auth_time: [...times, `"${now}"`],
     nonce: raw('', 'other'),
-    at_hash: raw('', 'AAAAAAAAAAAAAAAAAAAAAA', leftHalfOfHash('another token')),
+    at_hash: raw('', 'AAAAAAAAAAAAAAAAAAAAAA', accessTokenHash('another token')),
     email: raw('jane@acme.test', '\u001b[2Jjane', 'j\u202eane', 'ja\nne', 'x'.repeat(5_000)),
     name: raw('Jane', '\u001b]0;pwned\u0007', '\ud800', '', '\u200b'),
     preferred_username: raw('jane', '../jane', '\u2066'),
@@ -70,7 +71,7 @@ test('the claims of an ID token', { timeout: campaignTimeout }, async () => {
       const claims = {
         ...goodClaims(issuer, nonce),
         ...(chance.happens(0.3) && { azp: 'cli', auth_time: now - 60, nbf: now - 5 }),
-        ...(chance.happens(0.5) && { at_hash: leftHalfOfHash(accessToken) }),
+        ...(chance.happens(0.5) && { at_hash: accessTokenHash(accessToken) }),
         ...(chance.happens(0.5) && person),
       };
       const header = chance.happens(0.2)

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
-
+import { accessTokenHash } from '../../support/forged-id-token.js';
 import { readJsonObject, type Fields } from './read-json.js';
-import { isSignedByUs, keyId } from './signed-jwt.js';
+import { isSignedByUs, jwk } from './signed-jwt.js';
 import { invalid, open, type Finding } from './verdict.js';
 
 export interface ExpectedIdToken {
@@ -49,7 +48,7 @@ function judgeHeader(header: string): Finding[] {
     ...findings,
     ...(repeats.atTop || repeats.inside ? [open('RFC 7515 4: the last of two counts')] : []),
     ...(fields.get('alg') === 'ES256' ? [] : [invalid('OpenID Connect Core 3.1.3.7-7: alg')]),
-    ...(!fields.has('kid') || fields.get('kid') === keyId ? [] : [invalid('RFC 7515 4.1.4: another key')]),
+    ...(!fields.has('kid') || fields.get('kid') === jwk.kid ? [] : [invalid('RFC 7515 4.1.4: another key')]),
     ...(fields.has('crit') ? [invalid('RFC 7515 4.1.11: extensions that must be understood')] : []),
     ...(fields.has('b64') ? [open('RFC 7797 6: b64 goes with crit')] : []),
   ];
@@ -67,7 +66,7 @@ function judgeClaims(claims: Fields, { issuer, clientId, nonce, accessToken }: E
     ...(claims.has('nbf') ? judgeNotBefore(claims.get('nbf'), now) : []),
     ...(claims.has('auth_time') ? judgeTimeOfAuthentication(claims.get('auth_time')) : []),
     ...(claims.get('nonce') === nonce ? [] : [invalid('3.1.3.7-11: nonce')]),
-    ...(!claims.has('at_hash') || claims.get('at_hash') === leftHalfOfHash(accessToken)
+    ...(!claims.has('at_hash') || claims.get('at_hash') === accessTokenHash(accessToken)
       ? []
       : [invalid('3.1.3.8: at_hash')]),
   ];
@@ -105,8 +104,4 @@ function judgeNotBefore(value: unknown, now: number): Finding[] {
 function judgeTimeOfAuthentication(value: unknown): Finding[] {
   if (typeof value !== 'number') return [invalid('2: auth_time is a number')];
   return value >= 0 && value < 1e11 ? [] : [open('an auth_time that is no time')];
-}
-
-export function leftHalfOfHash(accessToken: string): string {
-  return createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url');
 }

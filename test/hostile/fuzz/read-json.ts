@@ -27,7 +27,14 @@ export function readJsonObject(bytes: Buffer): ReadObject {
     findings.push(invalid('RFC 8259: no JSON object'));
     return { findings, fields: new Map(), repeats: { atTop: false, inside: false } };
   }
-  return { findings, fields: new Map(Object.entries(value)), repeats: repetitions(text) };
+  const names = namesByLevel(text);
+  if (names.some(({ name }) => name === '__proto__')) findings.push(open('a name that readers stumble over'));
+  const repeated = names.filter(({ isRepeated }) => isRepeated);
+  const repeats = {
+    atTop: repeated.some(({ level }) => level === 1),
+    inside: repeated.some(({ level }) => level > 1),
+  };
+  return { findings, fields: new Map(Object.entries(value)), repeats };
 }
 
 function parsed(text: string): unknown {
@@ -39,17 +46,17 @@ function parsed(text: string): unknown {
 }
 
 /** The text is JSON: what is neither a string nor a bracket does not matter. */
-function repetitions(text: string): ReadObject['repeats'] {
-  const names: Set<unknown>[] = [];
-  const repeats = { atTop: false, inside: false };
+function namesByLevel(text: string): { name: unknown; level: number; isRepeated: boolean }[] {
+  const found: ReturnType<typeof namesByLevel> = [];
+  const levels: Set<unknown>[] = [];
   for (const [token, colon] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[[\]{}]/g)) {
-    if (token === '{' || token === '[') names.push(new Set());
-    else if (token === '}' || token === ']') names.pop();
+    if (token === '{' || token === '[') levels.push(new Set());
+    else if (token === '}' || token === ']') levels.pop();
     else if (colon !== undefined) {
       const name: unknown = JSON.parse(token.slice(0, -colon.length));
-      if (names.at(-1)?.has(name)) repeats[names.length === 1 ? 'atTop' : 'inside'] = true;
-      names.at(-1)?.add(name);
+      found.push({ name, level: levels.length, isRepeated: levels.at(-1)?.has(name) ?? false });
+      levels.at(-1)?.add(name);
     }
   }
-  return repeats;
+  return found;
 }

@@ -1,37 +1,29 @@
-import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import { createPublicKey, verify } from 'node:crypto';
 
-// By way of PEM: Node 20 can block for ever in the JWK export of a key that was generated here.
-const { privateKey, publicKey: publicPem } = generateKeyPairSync('ec', {
-  namedCurve: 'P-256',
-  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-});
-const publicKey = createPublicKey(publicPem);
-const dsaEncoding = 'ieee-p1363';
+import { newSigningKey, sign, signOctets, type Claims } from '../../support/forged-id-token.js';
 
-export const keyId = 'ours';
-export const goodHeader = { alg: 'ES256', kid: keyId, typ: 'JWT' };
+const key = newSigningKey('ES256');
+const publicKey = createPublicKey({ key: key.jwk, format: 'jwk' });
 
 /** As it stands in the provider's key set. */
-export const jwk = { ...publicKey.export({ format: 'jwk' }), kid: keyId, alg: 'ES256', use: 'sig' };
+export const { jwk } = key;
+export const goodHeader = { alg: jwk.alg, kid: jwk.kid, typ: 'JWT' };
 
 /** RFC 7515 7.1, signed whatever header and payload say. */
 export function signedJwt(header: Buffer, payload: Buffer): string {
-  const signed = `${header.toString('base64url')}.${payload.toString('base64url')}`;
-  return `${signed}.${sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding }).toString('base64url')}`;
+  return signOctets(header, payload, key);
 }
 
 export function isSignedByUs(signed: string, signature: Buffer): boolean {
-  return verify('sha256', Buffer.from(signed), { key: publicKey, dsaEncoding }, signature);
+  return verify('sha256', Buffer.from(signed), { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature);
 }
 
 /** OpenID Connect Core 2, all that is required and nothing else. */
-export function goodClaims(issuer: string, nonce?: string): Readonly<Record<string, unknown>> {
+export function goodClaims(issuer: string, nonce?: string): Claims {
   const now = Math.floor(Date.now() / 1000);
   return { iss: issuer, sub: 'jane-4711', aud: 'cli', exp: now + 3600, iat: now, ...(nonce && { nonce }) };
 }
 
 export function goodIdToken(issuer: string, nonce?: string): string {
-  const claims = JSON.stringify(goodClaims(issuer, nonce));
-  return signedJwt(Buffer.from(JSON.stringify(goodHeader)), Buffer.from(claims));
+  return sign(goodClaims(issuer, nonce), key);
 }
