@@ -203,6 +203,7 @@ test('BRW-05, TOK-17: the authorization request carries what protects it, and th
         accept: 'application/json',
         'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
       }),
+      remotePort: expect.any(Number),
     },
   ]);
   expect(acme.requestsTo('/token')[0]?.headers).not.toHaveProperty('authorization');

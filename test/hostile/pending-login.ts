@@ -36,7 +36,8 @@ export async function pendingLoginWithBrowser(
   const program = machine.start(
     ['login', '--prompt', 'consent', ...argv],
     env,
-    cwd === undefined ? [] : ['env', '-C', cwd],
+    // By its path: the search path may be the test's own.
+    cwd === undefined ? [] : ['/usr/bin/env', '-C', cwd],
   );
   onTestFinished(() => void program.child.kill('SIGKILL'));
   const [, shown = ''] = await program.said(/^ {2}(https?:\S+)\n/m);

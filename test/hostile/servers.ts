@@ -5,6 +5,8 @@ import { execPath } from 'node:process';
 
 import { onTestFinished } from 'vitest';
 
+import { listen } from '../support/listen.js';
+
 /** A TCP server that does with each connection what the test says; it ends with the test. */
 export async function startServer(
   conduct: (socket: Socket) => void,
@@ -13,14 +15,13 @@ export async function startServer(
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => sockets.add(socket.on('error', () => {})));
   server.on('secureConnection' in server ? 'secureConnection' : 'connection', conduct);
-  server.listen(0, host);
-  await once(server, 'listening');
+  const port = await listen(server, host);
   onTestFinished(async () => {
     for (const socket of sockets) socket.destroy();
     server.close();
     await once(server, 'close');
   });
-  return portOf(server);
+  return port;
 }
 
 /** One byte at a time, for ever, behind the head of a good answer. */
@@ -28,12 +29,6 @@ export function drip(socket: Socket): void {
   socket.write('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n');
   const timer = setInterval(() => socket.write(' '), 200);
   socket.on('close', () => clearInterval(timer));
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  return address.port;
 }
 
 /** A port that answers no SYN, as behind a firewall that drops: a process that accepts nothing, its queue full. */

@@ -7,6 +7,8 @@ export const canaryRecord = 'AUTHCLI_TEST_CANARIES';
 
 /** Shorter ones, such as a test's own "at", occur by chance. */
 const shortest = 16;
+/** What a test made up itself is shorter, and stands in its source, of which a copy may lie anywhere. */
+const shortestRandom = 40;
 const largestFile = 8 * 1024 * 1024;
 
 /** By the secret: what it is. */
@@ -17,7 +19,8 @@ export function noteCanary(kind: string, secret: unknown): void {
   if (typeof secret !== 'string' || secret.length < shortest || known.has(secret)) return;
   known.set(secret, kind);
   const record = env[canaryRecord];
-  if (record !== undefined) appendFileSync(record, `${JSON.stringify({ kind, secret })}\n`);
+  if (record !== undefined && secret.length >= shortestRandom)
+    appendFileSync(record, `${JSON.stringify({ kind, secret })}\n`);
   // The claims of a JWT may stand elsewhere, its signature nowhere.
   const signature = /^eyJ[\w-]+\.[\w-]+\.([\w-]+)$/.exec(secret)?.[1];
   noteCanary(kind, signature);

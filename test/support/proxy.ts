@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { onTestFinished } from 'vitest';
+
+import { listen } from './listen.js';
 
 export interface ProxyOptions {
   /** `user:password`, which it then asks for. */
   readonly credentials?: string;
   /** What it answers to a CONNECT, or that it never does. */
   readonly answer?: number | 'hang';
-  /** The port of this machine for a host that nobody else can find. */
-  readonly route?: (authority: string) => number | undefined;
 }
 
 export interface Proxy {
@@ -23,7 +23,7 @@ export interface Proxy {
 }
 
 /** A proxy on 127.0.0.1 that knows CONNECT and nothing else; it ends with the test. */
-export async function startProxy({ credentials, answer, route }: ProxyOptions = {}): Promise<Proxy> {
+export async function startProxy({ credentials, answer }: ProxyOptions = {}): Promise<Proxy> {
   const authorities: string[] = [];
   const tunnels = new Set<number>();
   const open = new Set<Duplex>();
@@ -41,7 +41,7 @@ export async function startProxy({ credentials, answer, route }: ProxyOptions = 
       );
       return;
     }
-    const upstream = connect(route?.(authority) ?? Number(authority.split(':').at(-1)), '127.0.0.1', () => {
+    const upstream = connect(Number(authority.split(':').at(-1)), '127.0.0.1', () => {
       tunnels.add(upstream.localPort ?? 0);
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
       client.pipe(upstream).pipe(client);
@@ -50,18 +50,12 @@ export async function startProxy({ credentials, answer, route }: ProxyOptions = 
     upstream.on('error', () => client.destroy());
     client.on('close', () => upstream.destroy());
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(server);
   onTestFinished(async () => {
     for (const socket of open) socket.destroy();
     server.close();
     server.closeAllConnections();
     await once(server, 'close');
   });
-  return { port: portOf(server.address()), authorities, tunnels };
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
-  return address.port;
+  return { port, authorities, tunnels };
 }
