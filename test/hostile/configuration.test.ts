@@ -128,7 +128,7 @@ describe('CFG-02: a mistake in the configuration is named with its place, and ne
     ],
     [
       `{"providers":{"acme":{${entry},"clientSecret":"hush"}}}`,
-      ': providers.acme.clientSecret must be absent: known here are issuer, clientId, scope',
+      ': providers.acme.clientSecret must be absent: known here are issuer, clientId, scope, preset, client, redirect, metadata, authorization, token, userinfo, revocation, dpop',
     ],
     [
       `{"providers":{"__proto__":{${entry}}}}`,
@@ -166,18 +166,16 @@ describe('CFG-02: a mistake in the configuration is named with its place, and ne
   });
 });
 
-test('CFG-04: files in the folder that one happens to stand in configure nothing', async () => {
+test('CFG-04: files in the folder that one happens to stand in change nothing that one has', async () => {
   const evil = await startAcme();
   const { acme, machine } = await newcomer();
   await login(machine);
   const folder = mkdtempSync(join(tmpdir(), 'authcli-repository-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const configuration = JSON.stringify({
-    store: 'keychain',
-    defaultProvider: 'acme',
-    providers: { acme: { issuer: evil.issuer, clientId: 'cli' } },
-  });
-  for (const name of ['config.json', 'authcli.json', '.authcli.json', '.authclirc', 'package.json']) {
+  const project = { defaultProvider: 'acme', providers: { acme: { issuer: evil.issuer, clientId: 'cli' } } };
+  const configuration = JSON.stringify({ store: 'keychain', ...project });
+  writeFileSync(join(folder, '.authcli.json'), JSON.stringify(project));
+  for (const name of ['config.json', 'authcli.json', '.authclirc', 'package.json']) {
     writeFileSync(join(folder, name), configuration);
   }
   for (const parent of ['authcli', '.authcli', 'config', '.config/authcli', 'state']) {
