@@ -187,7 +187,7 @@ describe('an error with the right state', () => {
     ['access_denied', 3, 'run authcli login again and allow the access'],
     ['consent_required', 3, 'run authcli login again and allow the access'],
     ['login_required', 5, 'run authcli login without --prompt none'],
-    ['server_error', 5, undefined],
+    ['server_error', 5, 'try again in a moment; if it stays, ask those who run the provider'],
     ['ACCESS_DENIED', 5, undefined],
     ['__proto__', 5, undefined],
     ['constructor', 5, undefined],
