@@ -347,6 +347,9 @@ describe('BRW-09: BROWSER is a program and its words, and never a line for a she
 });
 
 const hints: Readonly<Record<string, string>> = {
+  client_id: 'hint: use --client-id\n',
+  redirect_uri: 'hint: use --redirect-uri\n',
+  scope: 'hint: use --scope\n',
   prompt: 'hint: use --prompt\n',
   login_hint: 'hint: use --login-hint\n',
   response_mode: 'hint: use --response-mode\n',
