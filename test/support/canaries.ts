@@ -16,7 +16,9 @@ const known = new Map<string, string>();
 
 /** A secret that authcli holds from now on: no output and no file may show it. */
 export function noteCanary(kind: string, secret: unknown): void {
-  if (typeof secret !== 'string' || secret.length < shortest || known.has(secret)) return;
+  // What holds a space is no secret that authcli would take: a fuzz puts a scope in a token's place.
+  if (typeof secret !== 'string' || secret.length < shortest || /\s/.test(secret) || known.has(secret))
+    return;
   known.set(secret, kind);
   const record = env[canaryRecord];
   if (record !== undefined && secret.length >= shortestRandom)
