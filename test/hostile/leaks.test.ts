@@ -16,6 +16,7 @@ import { isOnPath, requirement } from '../support/requirements.js';
 import { agent, type Machine } from '../support/run.js';
 import { pendingLogin } from './pending-login.js';
 import { startServer } from './servers.js';
+import { isFull } from './sizes.js';
 
 const refresh = ['token', '--force-refresh', '-v'];
 
@@ -64,12 +65,13 @@ async function keyInKeychain(machine: Machine): Promise<string | undefined> {
 }
 
 describe('LEK-01, LEK-06, CLI-10: no secret is said', () => {
-  test.each([
+  const chatty: Record<string, string>[] = [
     { NODE_DEBUG: '*' },
-    { NODE_DEBUG: 'http,net,tls' },
     { DEBUG: '*', NODE_OPTIONS: '--trace-warnings --trace-uncaught' },
-    { AUTHCLI_VERBOSE: '1' },
-  ])('with %j', async (env) => {
+  ];
+  if (isFull) chatty.push({ NODE_DEBUG: 'http,net,tls' }, { AUTHCLI_VERBOSE: '1' });
+
+  test.each(chatty)('with %j', async (env) => {
     expect(await story(await newcomer({ AUTHCLI_STORE: 'file', ...env }))).toEqual(asPlanned);
   });
 
