@@ -49,8 +49,9 @@ export interface Invocation {
 }
 
 export function configurationFile({ world, globals }: Context): ConfigurationFile {
-  if (globals.config !== undefined) return { path: globals.config, required: true };
-  return { path: join(world.folders().configuration, 'config.json'), required: false };
+  const { uid } = world;
+  if (globals.config !== undefined) return { path: globals.config, required: true, uid };
+  return { path: join(world.folders().configuration, 'config.json'), required: false, uid };
 }
 
 /** The person's own: what can be changed. */

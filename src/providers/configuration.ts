@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
 import { faultOfDocument } from '../json-document.js';
@@ -11,17 +12,19 @@ export interface ConfigurationFile {
   readonly path: string;
   /** Named by the person: then it must exist. */
   readonly required: boolean;
+  /** Ours; undefined on Windows, where access lists do the work of owner and mode. */
+  readonly uid: number | undefined;
 }
 
 const largestFile = 1024 * 1024;
 
 export async function readConfiguration(file: ConfigurationFile): Promise<Configuration> {
-  return decodeText(readText(file), file);
+  return decodeText(readText(file), file.path);
 }
 
-export async function decodeText(text: string, file: ConfigurationFile): Promise<Configuration> {
+export async function decodeText(text: string, path: string): Promise<Configuration> {
   if (text.trim() === '') return { providers: {} };
-  return decodeConfiguration(await parse(text, file.path), file.path);
+  return decodeConfiguration(await parse(text, path), path);
 }
 
 /** Plain JSON needs no parser of its own, which is what most calls find. */
@@ -36,11 +39,13 @@ async function parse(text: string, path: string): Promise<unknown> {
   return parseJsonc(text, path);
 }
 
-export function readText({ path, required }: ConfigurationFile): string {
+export function readText({ path, required, uid }: ConfigurationFile): string {
   try {
     const stats = statSync(path);
     if (!stats.isFile() || stats.size > largestFile)
       throw new AuthError('usage', `${path} is no configuration file`);
+    assertOwn(path, stats, uid);
+    if (!required) assertOwn(dirname(path), statSync(dirname(path)), uid);
     return decodeBytes(readFileSync(path), path);
   } catch (error) {
     if (error instanceof AuthError) throw error;
@@ -50,6 +55,27 @@ export function readText({ path, required }: ConfigurationFile): string {
       cause: error,
     });
   }
+}
+
+/** It says where to sign in and what commands to run: whoever can write it, or put another in its place, acts as the person. */
+function assertOwn(path: string, stats: Stats, uid: number | undefined): void {
+  if (uid === undefined) return;
+  if (!isOwn(stats, uid)) {
+    throw new AuthError('usage', `${path} belongs to another user (uid ${stats.uid}, we are ${uid})`, {
+      hint: 'run authcli as that user, or use a configuration of your own',
+    });
+  }
+  // In a sticky folder everybody has files of their own.
+  const isSticky = stats.isDirectory() && (stats.mode & 0o1000) !== 0;
+  if (isSticky || (stats.mode & 0o022) === 0) return;
+  throw new AuthError('usage', `${path} can be written by others`, {
+    hint: `see that it says what you want, then: chmod go-w ${path}`,
+  });
+}
+
+/** An administrator may write for everybody. */
+export function isOwn(stats: Stats, uid: number | undefined): boolean {
+  return uid === undefined || stats.uid === uid || stats.uid === 0;
 }
 
 export function decodeBytes(bytes: Buffer, path: string): string {

@@ -15,7 +15,7 @@ export async function editConfiguration(
   const text = readText(file).trim() || '{}';
   const formattingOptions = { insertSpaces: true, tabSize: 2, eol: '\n' };
   const changed = applyEdits(text, modify(text, [...path], value, { formattingOptions }));
-  await decodeText(changed, file);
+  await decodeText(changed, file.path);
   writing(file, (target) => writeFileAtomically(target, `${changed.trimEnd()}\n`));
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 
 import { AuthError, systemErrorCode } from '../errors.js';
-import { decodeBytes, decodeText, type Configuration } from './configuration.js';
+import { decodeBytes, decodeText, isOwn, type Configuration } from './configuration.js';
 import type { ProviderEntry } from './provider.js';
 
 const largestFile = 256 * 1024;
@@ -24,7 +24,7 @@ interface Reader {
  */
 export async function readProjectFile(path: string, reader: Reader): Promise<ProjectFile | undefined> {
   const text = readTrusted(path, reader);
-  return text === undefined ? undefined : decode(path, await decodeText(text, { path, required: true }));
+  return text === undefined ? undefined : decode(path, await decodeText(text, path));
 }
 
 /** The person's own entries win over those of the project. */
@@ -49,9 +49,9 @@ function readTrusted(path: string, { uid, warn }: Reader): string | undefined {
   }
   try {
     const stats = fstatSync(descriptor);
-    const isOwn = uid === undefined || stats.uid === uid || stats.uid === 0;
-    if (!isOwn || (uid !== undefined && (stats.mode & 0o002) !== 0)) {
-      warn(`${path} is not used: ${isOwn ? 'everybody can write it' : 'it belongs to another user'}`);
+    const isTrusted = isOwn(stats, uid);
+    if (!isTrusted || (uid !== undefined && (stats.mode & 0o002) !== 0)) {
+      warn(`${path} is not used: ${isTrusted ? 'everybody can write it' : 'it belongs to another user'}`);
       return undefined;
     }
     if (stats.isFile() && stats.size <= largestFile) return decodeBytes(readFileSync(descriptor), path);

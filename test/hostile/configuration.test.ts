@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -30,6 +31,12 @@ function configured(text: string | Buffer): { machine: Machine; file: string } {
   mkdirSync(join(machine.folder, 'config'));
   writeFileSync(file, text);
   return { machine, file };
+}
+
+const acme = ['provider', 'add', 'acme'];
+
+function otherHands(path: string): string {
+  return `error: ${path} can be written by others\nhint: see that it says what you want, then: chmod go-w ${path}\n`;
 }
 
 async function expectMistake(machine: Machine, message: string): Promise<void> {
@@ -81,6 +88,56 @@ describe('CFG-01: the configuration', () => {
       stdout: '',
       stderr: `error: cannot read the configuration ${file}: EACCES\n`,
     });
+  });
+
+  test.each<
+    [
+      title: string,
+      place: (file: string, folder: string) => void,
+      fault: (file: string, folder: string) => string,
+    ]
+  >([
+    ['that a group can write', (file) => chmodSync(file, 0o664), otherHands],
+    ['that everybody can write', (file) => chmodSync(file, 0o602), otherHands],
+    [
+      'in a folder that a group can write',
+      (_file, folder) => chmodSync(folder, 0o775),
+      (_file, folder) => otherHands(folder),
+    ],
+  ])('%s is refused, however harmless', async (_title, place, fault) => {
+    const { machine, file } = configured('{"store":"file"}');
+    const folder = join(machine.folder, 'config');
+    place(file, folder);
+    const refused = { exitCode: 2, stdout: '', stderr: fault(file, folder) };
+    expect(await machine.spawn(['status'])).toEqual(refused);
+    expect(await machine.spawn([...acme, '--issuer', 'https://acme.test', '--client-id', 'c'])).toEqual(
+      refused,
+    );
+    expect(readFileSync(file, 'utf8')).toBe('{"store":"file"}');
+  });
+
+  test('in a folder where everybody has files of their own is read', async () => {
+    const { machine } = configured('{}');
+    chmodSync(join(machine.folder, 'config'), 0o1777);
+    expect(await machine.spawn(['provider', 'list', '--json'])).toEqual({
+      exitCode: 0,
+      stdout: '{"providers":{}}\n',
+      stderr: '',
+    });
+  });
+
+  test.skipIf(getuid?.() !== 0)('of another user is refused, also where it is named', async () => {
+    const { machine, file } = configured('{}');
+    chownSync(file, 65_534, 65_534);
+    for (const named of [[], ['--config', file]]) {
+      expect(await machine.spawn(['status', ...named])).toEqual({
+        exitCode: 2,
+        stdout: '',
+        stderr:
+          `error: ${file} belongs to another user (uid 65534, we are 0)\n` +
+          'hint: run authcli as that user, or use a configuration of your own\n',
+      });
+    }
   });
 
   test('that was named must be there', async () => {
