@@ -16,6 +16,12 @@ const wanted = argv[2] ?? '';
 const all = JSON.parse(readFileSync(new URL('guards.json', import.meta.url), 'utf8'));
 const guards = all.filter(({ guard, file }) => `${file} ${guard}`.includes(wanted));
 
+/**
+ * With every guard in its place: asked once, however many guards a test holds.
+ * @type {Map<string, boolean>}
+ */
+const sound = new Map();
+
 let failed = 0;
 try {
   for (const name of [
@@ -52,7 +58,9 @@ function tryWithout({ file, find, replace, test, pattern }) {
   const path = join(copy, file);
   const whole = readFileSync(path, 'utf8');
   if (whole.split(find).length !== 2) return 'its text is not there exactly once';
-  if (!passes(test, pattern)) return 'the test fails with the guard';
+  const name = `${test} ${pattern}`;
+  if (!sound.has(name)) sound.set(name, passes(test, pattern));
+  if (!sound.get(name)) return 'the test fails with the guard';
   writeFileSync(
     path,
     whole.replace(find, () => replace),

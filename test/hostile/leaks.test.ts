@@ -42,10 +42,10 @@ function secretsOf({ parameters }: ProviderRequest): string[] {
   return ['code', 'code_verifier', 'refresh_token', 'token'].flatMap((name) => parameters[name] ?? []);
 }
 
-function echo(padding: string) {
+function echo(disguise: (secrets: string) => string) {
   return async (request: ProviderRequest, response: ServerResponse) => {
     const secrets = secretsOf(request);
-    const description = `${padding}${secrets.join(' ')} ${encodeURIComponent(secrets.join('&'))}`;
+    const description = disguise(`${secrets.join(' ')} ${encodeURIComponent(secrets.join('&'))}`);
     const error = { error: 'invalid_client', error_description: description };
     response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify(error));
   };
@@ -102,15 +102,16 @@ describe('LEK-01, LEK-06, CLI-10: no secret is said', () => {
 });
 
 describe('LEK-01, LEK-06: a provider that repeats what it was sent has it redacted', () => {
-  /** The last one makes a secret stand where the line is cut. */
-  const paddings = [
-    ['at once', ''],
-    ['after many words', 'words '.repeat(72)],
+  /** The second one makes a secret stand where the line is cut. */
+  const disguises: readonly [title: string, disguise: (secrets: string) => string][] = [
+    ['at once', (secrets) => secrets],
+    ['after many words', (secrets) => 'words '.repeat(72) + secrets],
+    ['with characters in it that nobody sees', (secrets) => secrets.replaceAll(/.{5}/g, '$&\u200b')],
   ];
 
-  test.each(paddings)('in the refusal of a code: %s', async (_title, padding = '') => {
+  test.each(disguises)('in the refusal of a code: %s', async (_title, disguise) => {
     const { acme, machine } = await newcomer();
-    acme.answerNext('/token', echo(padding));
+    acme.answerNext('/token', echo(disguise));
     const pending = await pendingLogin(machine, ['-v']);
     const page = await (await fetch(await pending.response())).text();
     const { exitCode, stderr } = await pending.outcome;
@@ -118,22 +119,22 @@ describe('LEK-01, LEK-06: a provider that repeats what it was sent has it redact
     for (const shown of [page, stderr]) expectRedacted(shown, acme.requestsTo('/token')[0]);
   });
 
-  test.each(paddings)('in the refusal of a refresh: %s', async (_title, padding = '') => {
+  test.each(disguises)('in the refusal of a refresh: %s', async (_title, disguise) => {
     const { acme, machine } = await newcomer();
     await login(machine);
     for (const form of [[], ['--json']]) {
-      acme.answerNext('/token', echo(padding));
+      acme.answerNext('/token', echo(disguise));
       const { exitCode, stderr } = await machine.spawn([...refresh, ...form]);
       expect(exitCode).toBe(5);
       expectRedacted(stderr, acme.requestsTo('/token').at(-1));
     }
   });
 
-  test.each(paddings)('in the refusal of a revocation: %s', async (_title, padding = '') => {
+  test.each(disguises)('in the refusal of a revocation: %s', async (_title, disguise) => {
     const { acme, machine } = await newcomer();
     await login(machine);
-    acme.answerNext('/token/revocation', echo(padding));
-    acme.answerNext('/token/revocation', echo(padding));
+    acme.answerNext('/token/revocation', echo(disguise));
+    acme.answerNext('/token/revocation', echo(disguise));
     const { exitCode, stderr } = await machine.spawn(['logout', '-v']);
     expect(exitCode).toBe(0);
     for (const request of acme.requestsTo('/token/revocation')) expectRedacted(stderr, request);
