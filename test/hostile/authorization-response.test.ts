@@ -171,6 +171,35 @@ describe('the issuer of the response', () => {
     expect([...evil.requestsTo('/token'), ...acme.requestsTo('/token')]).toEqual([]);
   });
 
+  test('AUR-05: nor where the honest one names no issuer, and each has a redirect URI of its own', async () => {
+    const { acme, machine } = await newcomer();
+    const evil = await startAcme();
+    await announceNoIssuer(acme);
+    await announceNoIssuer(evil);
+    machine.configure({
+      providers: {
+        acme: { issuer: acme.issuer, clientId: 'cli' },
+        evil: { issuer: evil.issuer, clientId: 'cli', redirect: { path: '/callback/evil' } },
+      },
+    });
+    const login = await pendingLogin(machine, ['-p', 'evil']);
+    const honest = new URL('/auth', acme.issuer);
+    honest.search = login.authorizationUrl.search;
+    const refused = await (await fetch(honest)).text();
+    expect(refused).toContain('invalid_redirect_uri');
+
+    honest.searchParams.set('redirect_uri', new URL('/callback', login.redirectUri).href);
+    const response = await authorizationResponse(honest, new URL('/callback', login.redirectUri));
+    expect(response.searchParams.get('code')).toMatch(/./);
+    expect(response.searchParams.get('state')).toBe(login.state);
+    response.searchParams.delete('iss');
+    expect((await fetch(response)).status).toBe(404);
+
+    login.program.child.kill('SIGINT');
+    expect(await login.outcome).toMatchObject({ stdout: '' });
+    expect([...evil.requestsTo('/token'), ...acme.requestsTo('/token')]).toEqual([]);
+  });
+
   test('AUR-18: an error of another issuer is not told as one of the provider', async () => {
     const answered = await answeredWith((response) => {
       response.delete('code');
