@@ -1,5 +1,9 @@
 // Bundles the command line and the library into dist/. Not `rolldown --config`: it lists its files at every log level.
-import { cpSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import Module from 'node:module';
+import { arch, version } from 'node:process';
+import { setFlagsFromString } from 'node:v8';
+import { Script } from 'node:vm';
 
 import { build } from 'rolldown';
 
@@ -37,3 +41,11 @@ await build([
 
 // Data, which the provider commands read file by file.
 cpSync('src/providers/catalogue', 'dist/cli/catalogue', { recursive: true });
+
+// The chunk that every start needs, compiled by this Node for this Node: see docs/decisions/0001. Any other compiles it itself.
+const start = readFileSync('dist/cli/start.cjs', 'utf8');
+if (/\bimport\(/.test(start)) throw new Error('what is compiled ahead cannot import ES modules');
+setFlagsFromString('--no-lazy');
+const compiled = new Script(Module.wrap(start));
+setFlagsFromString('--lazy');
+writeFileSync(`dist/cli/start-${version}-${arch}.cache`, compiled.createCachedData());

@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execPath } from 'node:process';
+import process, { execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -38,6 +38,7 @@ describe('the package as it would be published', () => {
         'CHANGELOG.md',
         'bin/authcli.js',
         'bin/package.json',
+        'bin/program.js',
         'dist/cli/main.cjs',
         'dist/cli/catalogue/github.json',
         'dist/library/index.js',
@@ -64,6 +65,19 @@ describe('the package as it would be published', () => {
     });
   });
 
+  test('runs on another Node than the one that it was compiled by', () => {
+    const chunks = join(folder, 'package', 'dist', 'cli');
+    const compiled = readdirSync(chunks).find((name) => name.endsWith('.cache')) ?? '';
+    renameSync(join(chunks, compiled), join(folder, compiled));
+    const launcher = join(folder, 'package', 'bin', 'authcli.js');
+    const run = () => spawnSync(execPath, [launcher, '--version'], { encoding: 'utf8' });
+    expect(run()).toMatchObject({ status: 0, stdout: `${packageDescription.version}\n`, stderr: '' });
+    // Under the right name, and of another V8.
+    writeFileSync(join(chunks, compiled), Buffer.alloc(4096, 7));
+    expect(run()).toMatchObject({ status: 0, stdout: `${packageDescription.version}\n`, stderr: '' });
+    renameSync(join(folder, compiled), join(chunks, compiled));
+  });
+
   test('is a library with the same sessions', () => {
     const program = `
       import { createAuthClient } from '${join(folder, 'package', 'dist', 'library', 'index.js')}';
@@ -78,6 +92,16 @@ describe('the package as it would be published', () => {
       stderr: '',
     });
   });
+});
+
+test('the Node that compiled the chunk of every start takes it compiled', () => {
+  const start = join(root, 'dist', 'cli', 'start');
+  const program = `
+    const source = require('node:module').wrap(fs.readFileSync('${start}.cjs', 'utf8'));
+    const cachedData = fs.readFileSync('${start}-${process.version}-${process.arch}.cache');
+    console.log(new vm.Script(source, { cachedData }).cachedDataRejected);
+  `;
+  expect(spawnSync(execPath, ['-e', program], { encoding: 'utf8' })).toMatchObject({ stdout: 'false\n' });
 });
 
 test.each(['8.17.0', '18.20.0', '20.18.3'])('Node %s gets one readable line', (version) => {

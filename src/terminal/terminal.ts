@@ -93,7 +93,7 @@ export class Terminal {
   }
 
   #loadChalk(): Promise<ChalkInstance> {
-    return (this.#chalk ??= import('chalk').then(({ Chalk }) => new Chalk({ level: 1 })));
+    return (this.#chalk ??= import('./colours.js').then(({ sixteenColours }) => sixteenColours()));
   }
 }
 

@@ -33,7 +33,7 @@ function configured(text: string | Buffer): { machine: Machine; file: string } {
   return { machine, file };
 }
 
-const acme = ['provider', 'add', 'acme'];
+const addAcme = ['provider', 'add', 'acme', '--issuer', 'https://acme.test', '--client-id', 'c'];
 
 function otherHands(path: string): string {
   return `error: ${path} can be written by others\nhint: see that it says what you want, then: chmod go-w ${path}\n`;
@@ -110,9 +110,7 @@ describe('CFG-01: the configuration', () => {
     place(file, folder);
     const refused = { exitCode: 2, stdout: '', stderr: fault(file, folder) };
     expect(await machine.spawn(['status'])).toEqual(refused);
-    expect(await machine.spawn([...acme, '--issuer', 'https://acme.test', '--client-id', 'c'])).toEqual(
-      refused,
-    );
+    expect(await machine.spawn(addAcme)).toEqual(refused);
     expect(readFileSync(file, 'utf8')).toBe('{"store":"file"}');
   });
 
