@@ -3,10 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { argv, execPath, exit, stdout } from 'node:process';
+import process, { argv, execPath, exit, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-/** @typedef {{ guard: string, file: string, find: string, replace: string, test: string, pattern: string }} Guard */
+/**
+ * @typedef {{ guard: string, file: string, find: string, replace: string, test: string, pattern: string,
+ *   env?: Record<string, string> }} Guard
+ */
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const copy = mkdtempSync(join(tmpdir(), 'authcli-guards-'));
@@ -54,27 +57,32 @@ exit(failed === 0 && guards.length > 0 ? 0 : 1);
  * What is wrong with the tests' hold on this guard; undefined when a test fails without the guard, and passes with it.
  * @param {Guard} guard
  */
-function tryWithout({ file, find, replace, test, pattern }) {
+function tryWithout({ file, find, replace, ...test }) {
   const path = join(copy, file);
   const whole = readFileSync(path, 'utf8');
   if (whole.split(find).length !== 2) return 'its text is not there exactly once';
-  const name = `${test} ${pattern}`;
-  if (!sound.has(name)) sound.set(name, passes(test, pattern));
+  const name = JSON.stringify([test.test, test.pattern, test.env]);
+  if (!sound.has(name)) sound.set(name, passes(test));
   if (!sound.get(name)) return 'the test fails with the guard';
   writeFileSync(
     path,
     whole.replace(find, () => replace),
   );
   try {
-    return passes(test, pattern) ? 'no test fails without it' : undefined;
+    return passes(test) ? 'no test fails without it' : undefined;
   } finally {
     writeFileSync(path, whole);
   }
 }
 
-/** @param {string} test @param {string} pattern */
-function passes(test, pattern) {
-  const options = { cwd: copy, encoding: /** @type {const} */ ('utf8'), timeout: 300_000 };
+/** @param {Pick<Guard, 'test' | 'pattern' | 'env'>} of */
+function passes({ test, pattern, env = {} }) {
+  const options = {
+    cwd: copy,
+    env: { ...process.env, ...env },
+    encoding: /** @type {const} */ ('utf8'),
+    timeout: 300_000,
+  };
   const built = spawnSync(execPath, ['build.js'], options);
   if (built.status !== 0) throw new Error(`the build failed:\n${built.stderr}`);
   const vitest = join('node_modules', 'vitest', 'vitest.mjs');
