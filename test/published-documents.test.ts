@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
+
 import { toJsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 
-import { configurationSchema } from '../src/providers/entry-schema.js';
+import { configurationSchema, entrySchema } from '../src/providers/entry-schema.js';
 import { providersPage } from './support/providers-page.js';
 
 /** Made from the code: `npx vitest run test/published-documents.test.ts -u` writes them anew. */
@@ -25,4 +27,14 @@ test('a configuration of the README fits it', () => {
   };
   expect(v.is(configurationSchema, configuration)).toBe(true);
   expect(v.is(configurationSchema, { ...configuration, provider: {} })).toBe(false);
+});
+
+test('docs/configuration.md tells of every field that an entry may have', () => {
+  const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8');
+  const { properties = {} } = toJsonSchema(entrySchema, { errorMode: 'ignore' });
+  const fields = Object.entries(properties).flatMap(([name, field]) => {
+    const inner = typeof field === 'object' ? Object.keys(field.properties ?? {}) : [];
+    return inner.length > 0 ? [`**${name}**`].concat(inner.map((one) => `\`.${one}\``)) : [`\`${name}\``];
+  });
+  expect(fields.filter((field) => !page.includes(field))).toEqual([]);
 });
