@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { newcomer, type Newcomer } from './support/newcomer.js';
+import { refreshTokensUsed } from './support/refresh-tokens.js';
 import { approves, browserOf } from './support/user-agents.js';
 
 const json = { 'content-type': 'application/json' };
@@ -29,6 +30,27 @@ test('where the provider burned the refresh token and its answer was lost, the e
     stderr: expect.stringMatching(
       /^error: the session at acme is over: the answer to a refresh was lost on the way, and now the provider says invalid_grant\nhint: authcli login -p acme\n$/,
     ),
+  });
+});
+
+test('what the helper says is redacted once more by the one that prints it', async () => {
+  const { acme, machine } = await signedIn();
+  acme.answerNext('/token', { status: 503 });
+  expect(await machine.run(['token', '--force-refresh'])).toMatchObject({ exitCode: 6 });
+  const [refreshToken = ''] = refreshTokensUsed(acme);
+  const talkative = {
+    askRefreshHelper: async () => ({
+      kind: 'failed' as const,
+      code: 'protocol' as const,
+      message: `not ${refreshToken}`,
+      hint: null,
+      traces: [],
+    }),
+  };
+  expect(await machine.run(['token', '--force-refresh'], talkative)).toEqual({
+    exitCode: 5,
+    stdout: '',
+    stderr: 'error: not [redacted]\n',
   });
 });
 
