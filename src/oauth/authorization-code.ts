@@ -115,7 +115,7 @@ export async function beginAuthorization(
     },
     async redeem(response) {
       conceal(response, wire);
-      const isRefusal = response.searchParams.has('error');
+      const isRefusal = Boolean(response.searchParams.get('error'));
       try {
         const expected = {
           idToken: expectsIdToken && !isRefusal,

@@ -141,6 +141,11 @@ describe('the issuer of the response', () => {
     ]);
   });
 
+  test('an empty error beside the code is none', async () => {
+    const { outcome } = await answeredWith((response) => response.set('error', ''));
+    expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
+  });
+
   test('AUR-05: the code of an honest provider never reaches the one that mixed it up', async () => {
     const { acme, machine } = await newcomer();
     const evil = await startAcme();
