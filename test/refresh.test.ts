@@ -1,5 +1,9 @@
+import { execPath } from 'node:process';
+
 import { expect, test } from 'vitest';
 
+import type { RefreshReply } from '../src/client/refresh-helper.js';
+import { askRefreshHelper } from '../src/platform/refresh-helper-process.js';
 import { newcomer, type Newcomer } from './support/newcomer.js';
 import { refreshTokensUsed } from './support/refresh-tokens.js';
 import { approves, browserOf } from './support/user-agents.js';
@@ -31,6 +35,28 @@ test('where the provider burned the refresh token and its answer was lost, the e
       /^error: the session at acme is over: the answer to a refresh was lost on the way, and now the provider says invalid_grant\nhint: authcli login -p acme\n$/,
     ),
   });
+});
+
+test('the helper repeats no secret that the provider repeats', async () => {
+  const { acme, machine } = await signedIn();
+  acme.answerNext('/token', async ({ parameters }, response) => {
+    const description = `not ${parameters['refresh_token'] ?? ''}`;
+    const body = JSON.stringify({ error: 'invalid_request', error_description: description });
+    response.writeHead(400, json).end(body);
+  });
+  const said: RefreshReply[] = [];
+  const ask = askRefreshHelper(machine.env, execPath);
+  const overheard = {
+    askRefreshHelper: async (...question: Parameters<typeof ask>) => {
+      const reply = await ask(...question);
+      said.push(reply);
+      return reply;
+    },
+  };
+  expect(await machine.run(['token', '--force-refresh'], overheard)).toMatchObject({ exitCode: 5 });
+  expect(said).toMatchObject([
+    { kind: 'failed', message: 'the provider refused the refresh: invalid_request (not [redacted])' },
+  ]);
 });
 
 test('what the helper says is redacted once more by the one that prints it', async () => {
