@@ -73,10 +73,10 @@ export function systemWorld(): World {
         Object.assign(process.env, Object.fromEntries(before));
       }
     },
-    async readSecret(source, signal) {
+    async readSecret(source, signal, use) {
       if ('env' in source) withheld.add(source.env);
       const { secretReader } = await import('./platform/secret-source.js');
-      return secretReader({ env, cwd: workingFolder(), platform })(source, signal);
+      return secretReader({ env, cwd: workingFolder(), platform })(source, signal, use);
     },
     withhold: (variable) => withheld.add(variable),
     async askRefreshHelper(request, signal) {

@@ -1,5 +1,11 @@
-import { createPublicKey, generateKeyPairSync, type JsonWebKey } from 'node:crypto';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+} from 'node:crypto';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
@@ -89,33 +95,113 @@ describe('private_key_jwt: the client proves itself with a key', () => {
     }
   });
 
-  test.each([
+  const another = 'name the file of the private key: authcli provider add … --force --client-key PATH';
+  const kinds = 'use an RSA key of 2048 bits or more, an EC key (P-256, P-384, P-521) or an Ed25519 key';
+  const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
+  const spki = { type: 'spki', format: 'pem' } as const;
+  const pemOf = ({ privateKey }: { privateKey: KeyObject }) => privateKey.export(pkcs8).toString();
+
+  test.each<[title: string, content: (pem: string) => string, reason: string, hint: string]>([
     [
       'a public key',
-      (pem: string) => createPublicKey(pem).export({ type: 'spki', format: 'pem' }).toString(),
+      (pem) => createPublicKey(pem).export(spki).toString(),
+      'it holds a public key only',
+      another,
     ],
-    ['no key', () => 'hello'],
-    ['a small RSA key', () => smallKey()],
-  ])('%s in its file is exit 2, before a browser opens', async (_title, damage) => {
+    [
+      'a public key as a JWK',
+      (pem) => JSON.stringify(publicHalf(pem)),
+      'it holds a public key only',
+      another,
+    ],
+    [
+      'a secret as a JWK',
+      () => '{"kty":"oct","k":"aHVzaC1odXNoLWh1c2g"}',
+      'it is no private key as a JWK',
+      another,
+    ],
+    [
+      'a certificate',
+      () => `-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+      'it holds a certificate and no private key',
+      another,
+    ],
+    ['something else', () => 'hello', 'it holds no private key in PEM or JWK form', another],
+    ['bytes', () => '0\0\u0082\u0001', 'it holds no private key in PEM or JWK form', another],
+    [
+      'half a key',
+      (pem) => pem.replace(/(?<=\n).{40}/, ''),
+      'its private key is damaged, or of an unknown kind',
+      another,
+    ],
+    [
+      'a key that a passphrase protects',
+      (pem) =>
+        createPrivateKey(pem)
+          .export({ ...pkcs8, cipher: 'aes-256-cbc', passphrase: 'open sesame' })
+          .toString(),
+      'its private key is protected by a passphrase',
+      'name a file without one, which nobody else can read: openssl pkey -in FILE -out PATH',
+    ],
+    [
+      'a key of OpenSSH',
+      () => '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE=\n-----END OPENSSH PRIVATE KEY-----\n',
+      'its private key has the form of OpenSSH',
+      'rewrite a copy of it: ssh-keygen -p -m PKCS8 -f PATH',
+    ],
+    [
+      'a small RSA key',
+      () => pemOf(generateKeyPairSync('rsa', { modulusLength: 1024 })),
+      'an RSA key of 1024 bits cannot be signed with',
+      kinds,
+    ],
+    [
+      'an EC key on another curve',
+      () => pemOf(generateKeyPairSync('ec', { namedCurve: 'secp256k1' })),
+      'an EC key on the curve secp256k1 cannot be signed with',
+      kinds,
+    ],
+    [
+      'a key for encryption',
+      () => pemOf(generateKeyPairSync('x25519')),
+      'a key of the type x25519 cannot be signed with',
+      kinds,
+    ],
+  ])('%s in its file is exit 2, before a browser opens', async (_title, content, reason, hint) => {
     const pem = newKey('rsa');
     const { acme, machine } = await keyholder(pem);
-    writeFileSync(join(machine.folder, 'client.pem'), damage(pem));
-    const outcome = await login(machine);
-    expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
-    expect(outcome.stderr).toMatch(
-      /^error: the client's key in \S+client\.pem cannot be used: .+\nhint: use an RSA key .+\n$/,
-    );
-    expect(acme.requestsTo('/auth')).toEqual([]);
+    const file = join(machine.folder, 'client.pem');
+    writeFileSync(file, content(pem));
+    expect(await login(machine)).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: `error: the client's key in ${file} cannot be used: ${reason}\nhint: ${hint.replace('FILE', file)}\n`,
+    });
+    expect(acme.requests).toEqual([]);
+  });
+
+  test('no file at all is said so, too', async () => {
+    const { acme, machine } = await keyholder(newKey('ec'));
+    const file = join(machine.folder, 'client.pem');
+    rmSync(file);
+    expect(await login(machine)).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr:
+        `error: the client's key is not there: cannot read ${file} (ENOENT)\n` +
+        'hint: name another place: authcli provider add … --force --client-key PATH\n',
+    });
+    expect(acme.requests).toEqual([]);
+  });
+
+  test('a JWK that names an algorithm of another kind of key signs all the same', async () => {
+    const pem = newKey('ec');
+    const { machine } = await keyholder(pem);
+    const jwk = createPrivateKey(pem).export({ format: 'jwk' });
+    writeFileSync(join(machine.folder, 'client.pem'), JSON.stringify({ ...jwk, alg: 'RS256' }));
+    expect(await login(machine)).toEqual(good);
   });
 });
-
-function smallKey(): string {
-  return generateKeyPairSync('rsa', {
-    modulusLength: 1024,
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  }).privateKey;
-}
 
 describe('pushed authorization requests (RFC 9126)', () => {
   test('are sent where the provider demands them: the URL holds nothing of the request', async () => {

@@ -5,5 +5,14 @@ export type SecretSource =
   /** Prints it on its standard output; run without a shell. */
   | { readonly command: string };
 
-/** @throws {AuthError} `usage` where there is none */
-export type ReadSecret = (source: SecretSource, signal: AbortSignal) => Promise<string>;
+/** What is looked for, as people call it, and the option that names another place for it. */
+export interface SecretUse {
+  readonly name: string;
+  readonly option: string;
+}
+
+/**
+ * @param use the client secret, when absent
+ * @throws {AuthError} `usage` where there is none
+ */
+export type ReadSecret = (source: SecretSource, signal: AbortSignal, use?: SecretUse) => Promise<string>;

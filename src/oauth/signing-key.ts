@@ -7,6 +7,8 @@ import {
 } from 'node:crypto';
 
 import { AuthError } from '../errors.js';
+import { isObject } from '../json-document.js';
+import { readPrivateKey, type Fault } from './private-key.js';
 
 /** A private key as text, so that it can be sealed, or handed to the refresh helper. */
 export interface SigningKey {
@@ -32,12 +34,14 @@ const importParameters = {
 /** PEM or JWK, as people are given them. @throws {AuthError} `usage` when it is no key that can sign */
 export function parseSigningKey(text: string, place: string): SigningKey {
   const jwk = parseJwk(text);
-  const key = readKey(jwk ?? text, place);
-  const algorithm = isAlgorithm(jwk?.alg) ? jwk.alg : algorithmOf(key);
-  if (algorithm === undefined)
-    throw wrongKey(place, `a ${key.asymmetricKeyType ?? 'secret'} key of this size cannot sign`);
+  const key =
+    jwk === undefined
+      ? readPrivateKey(text, place, (fault) => missingKey(place, fault))
+      : readJwk(jwk, place);
+  const algorithm = algorithmOf(key, jwk);
+  if (algorithm === undefined) throw wrongKey(place, { reason: `${describe(key)} cannot be signed with` });
   const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
-  return { pem, algorithm, keyId: typeof jwk?.kid === 'string' ? jwk.kid : undefined };
+  return { pem, algorithm, keyId: typeof jwk?.['kid'] === 'string' ? jwk['kid'] : undefined };
 }
 
 /** For proofs of possession (RFC 9449). Made as PEM: Node 20 can block for ever when it exports a key that it has just made. */
@@ -70,33 +74,35 @@ export function acceptableTo(supported: readonly string[] | undefined, key: Sign
     : key;
 }
 
-interface Jwk {
-  readonly kid?: unknown;
-  readonly alg?: unknown;
-  readonly [member: string]: unknown;
-}
+type Jwk = Readonly<Record<string, unknown>>;
 
 function parseJwk(text: string): Jwk | undefined {
-  if (!text.trimStart().startsWith('{')) return undefined;
   try {
-    const jwk: Jwk = JSON.parse(text);
-    return jwk;
+    const jwk: unknown = JSON.parse(text);
+    return isObject(jwk) ? jwk : undefined;
   } catch {
     return undefined;
   }
 }
 
-function readKey(key: string | Jwk, place: string): KeyObject {
+function readJwk(jwk: Jwk, place: string): KeyObject {
   try {
-    return typeof key === 'string'
-      ? createPrivateKey(key)
-      : createPrivateKey({ key: { ...key }, format: 'jwk' });
+    return createPrivateKey({ key: { ...jwk }, format: 'jwk' });
   } catch {
-    throw wrongKey(place, 'it holds no unencrypted private key in PEM or JWK form');
+    const isPublic = typeof jwk['kty'] === 'string' && jwk['kty'] !== 'oct' && jwk['d'] === undefined;
+    throw missingKey(place, {
+      reason: isPublic ? 'it holds a public key only' : 'it is no private key as a JWK',
+    });
   }
 }
 
-function algorithmOf({
+/** Its own word counts where it is one of two. */
+function algorithmOf(key: KeyObject, jwk: Jwk | undefined): SigningAlgorithm | undefined {
+  const algorithm = usualAlgorithmOf(key);
+  return algorithm === 'RS256' && jwk?.['alg'] === 'PS256' ? 'PS256' : algorithm;
+}
+
+function usualAlgorithmOf({
   asymmetricKeyType,
   asymmetricKeyDetails: details,
 }: KeyObject): SigningAlgorithm | undefined {
@@ -111,12 +117,20 @@ const curves: Readonly<Record<string, SigningAlgorithm>> = {
   secp521r1: 'ES512',
 };
 
-function isAlgorithm(value: unknown): value is SigningAlgorithm {
-  return typeof value === 'string' && Object.hasOwn(importParameters, value);
+function describe({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): string {
+  if (type === 'ec') return `an EC key on the curve ${details?.namedCurve ?? '?'}`;
+  return type === 'rsa'
+    ? `an RSA key of ${details?.modulusLength ?? 0} bits`
+    : `a key of the type ${type ?? '?'}`;
 }
 
-function wrongKey(place: string, reason: string): AuthError {
+function missingKey(place: string, { reason, hint }: Fault): AuthError {
+  const usual = 'name the file of the private key: authcli provider add … --force --client-key PATH';
+  return wrongKey(place, { reason, hint: hint ?? usual });
+}
+
+function wrongKey(place: string, { reason, hint }: Fault): AuthError {
   return new AuthError('usage', `the client's key in ${place} cannot be used: ${reason}`, {
-    hint: 'use an RSA key of 2048 bits or more, an EC key (P-256, P-384, P-521) or an Ed25519 key',
+    hint: hint ?? 'use an RSA key of 2048 bits or more, an EC key (P-256, P-384, P-521) or an Ed25519 key',
   });
 }

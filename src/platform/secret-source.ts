@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
-import type { ReadSecret } from '../client/secret-source.js';
+import type { ReadSecret, SecretUse } from '../client/secret-source.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { splitWords } from './command-words.js';
 import { findProgram, type SearchContext } from './program-search.js';
@@ -10,16 +10,20 @@ import { findProgram, type SearchContext } from './program-search.js';
 const longestCommandMs = 30_000;
 const largestSecret = 64 * 1024;
 
+const clientSecret: SecretUse = { name: 'client secret', option: '--client-secret-file PATH' };
+
 /** Secrets are kept by others: in a variable, in a file, behind a command. */
 export function secretReader(context: SearchContext): ReadSecret {
-  return async (source, signal) => {
+  return async (source, signal, use = clientSecret) => {
     if ('env' in source) return fromEnvironment(source.env, context);
     const text =
-      'file' in source ? await fromFile(source.file) : await fromCommand(source.command, context, signal);
+      'file' in source
+        ? await fromFile(source.file, use)
+        : await fromCommand(source.command, context, signal);
     const secret = text.replace(/\r?\n$/, '');
     if (secret !== '') return secret;
     const place = 'file' in source ? source.file : 'the command for it';
-    throw new AuthError('usage', `the client secret is empty: ${place} gives nothing`);
+    throw new AuthError('usage', `the ${use.name} is empty: ${place} gives nothing`);
   };
 }
 
@@ -31,14 +35,14 @@ function fromEnvironment(name: string, { env }: SearchContext): string {
   });
 }
 
-async function fromFile(path: string): Promise<string> {
+async function fromFile(path: string, { name, option }: SecretUse): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
     throw new AuthError(
       'usage',
-      `the client secret is not there: cannot read ${path} (${systemErrorCode(error) ?? 'unknown failure'})`,
-      { cause: error },
+      `the ${name} is not there: cannot read ${path} (${systemErrorCode(error) ?? 'unknown failure'})`,
+      { hint: `name another place: authcli provider add … --force ${option}`, cause: error },
     );
   }
 }
