@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { Readable } from 'node:stream';
-import { connect } from 'node:tls';
+import { connect, createSecureContext, type ConnectionOptions, type TLSSocket } from 'node:tls';
 
+import { timeLimit } from '../time-limit.js';
+import type { ClientCertificate } from './mutual-tls.js';
 import type { Proxy } from './proxy.js';
 import { tlsOptions } from './tunnel.js';
 
@@ -15,21 +18,51 @@ export interface FetchOptions {
   readonly signal: AbortSignal;
 }
 
-/** Fetch through a tunnel that serves this one request. */
-export async function proxiedFetch(
-  proxy: Proxy,
+/** What Node's fetch has no option for. */
+export interface Connection {
+  readonly proxy: Proxy | undefined;
+  /** Presented where the server asks for one. */
+  readonly certificate: ClientCertificate | undefined;
+}
+
+/** As long as Node's fetch gives it. */
+const longestHandshakeMs = 10_000;
+
+/** Fetch over a connection that serves this one request. */
+export async function httpsFetch(
   address: string,
   { method, headers, body, signal }: FetchOptions,
+  { proxy, certificate }: Connection,
 ): Promise<Response> {
   const url = new URL(address);
   const options = await tlsOptions(url, proxy, signal);
+  // Not among the options themselves, which Node prints where NODE_DEBUG says so.
+  const own = certificate && { secureContext: secureContextOf(certificate) };
+  const socket = await secured({ ...options, ...own }, signal);
   const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
-    const request = httpsRequest(url, { method, signal, createConnection: () => connect(options) });
-    // Not among the options, which Node prints where NODE_DEBUG says so.
+    const request = httpsRequest(url, { method, signal, createConnection: () => socket });
+    // For the same reason.
     for (const [name, value] of Object.entries(headers)) request.setHeader(name, value);
     request.once('response', resolve).on('error', reject).end(body?.toString());
   });
   return asResponse(incoming);
+}
+
+function secureContextOf({ chain, key }: ClientCertificate): ConnectionOptions['secureContext'] {
+  return createSecureContext({ cert: chain, key });
+}
+
+/** What fails here has sent nothing of the request. */
+async function secured(options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
+  const socket = connect(options);
+  const slow = Object.assign(new Error('no TLS connection'), { code: 'UND_ERR_CONNECT_TIMEOUT' });
+  try {
+    await once(socket, 'secureConnect', { signal: timeLimit(signal, longestHandshakeMs, slow) });
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
 }
 
 function asResponse(incoming: IncomingMessage): Response {

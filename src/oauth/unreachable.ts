@@ -1,5 +1,7 @@
 import { AuthError, systemErrorCode } from '../errors.js';
+import type { Connection } from './https-fetch.js';
 import type { Proxy } from './proxy.js';
+import type { Wire } from './wire.js';
 
 const diagnosisMs = 3_000;
 
@@ -7,28 +9,57 @@ const diagnosisMs = 3_000;
 export async function unreachable(
   url: URL,
   error: unknown,
-  proxy: Proxy | undefined,
-  signal: AbortSignal,
+  { proxy, certificate }: Connection,
+  wire: Wire,
 ): Promise<AuthError> {
+  const alert = certificate && alertOf(error);
+  if (alert !== undefined) {
+    return new AuthError('protocol', `${url.host} refuses the client's certificate: ${alert}`, {
+      hint: 'check which certificate the provider has of this client; ours is named in: authcli provider show',
+      cause: error,
+    });
+  }
   const way = proxy === undefined ? url.host : `${url.host} through the proxy ${proxy.address.host}`;
-  const hint = proxy === undefined ? 'check the connection' : `check the connection and ${proxy.variable}`;
-  const trust = isUntrusted(error) ? await describeCertificate(url, proxy, signal) : undefined;
-  return new AuthError('network', `cannot reach ${way}: ${trust ?? reasonOf(error)}`, {
-    hint:
-      trust === undefined
-        ? `${hint}, then run the same command again; nothing that is stored was changed`
-        : 'if that is a CA of your own, NODE_EXTRA_CA_CERTS=FILE adds it; if not, somebody may be reading along',
-    cause: error,
-  });
+  const advice = proxy === undefined ? 'check the connection' : `check the connection and ${proxy.variable}`;
+  const { reason, hint } = (await describeCertificate(url, error, proxy, wire)) ?? {
+    reason: reasonOf(error),
+    hint: `${advice}, then run the same command again; nothing that is stored was changed`,
+  };
+  return new AuthError('network', `cannot reach ${way}: ${reason}`, { hint, cause: error });
 }
 
-/** Node does not say who issued a certificate that it refuses. */
-async function describeCertificate(url: URL, proxy: Proxy | undefined, signal: AbortSignal): Promise<string> {
-  const { certificateIssuer } = await import('./certificate-issuer.js');
+/** Node says neither who issued a certificate that it refuses, nor since when it is no longer good. */
+async function describeCertificate(
+  url: URL,
+  error: unknown,
+  proxy: Proxy | undefined,
+  { signal, now }: Wire,
+): Promise<{ readonly reason: string; readonly hint: string } | undefined> {
+  const isExpired = systemErrorCode(rootOf(error)) === 'CERT_HAS_EXPIRED';
+  if (!isExpired && !isUntrusted(error)) return undefined;
+  const { serverCertificates, expiryOf, issuerOf } = await import('./server-certificate.js');
   const limit = AbortSignal.any([signal, AbortSignal.timeout(diagnosisMs)]);
-  const issuer = await certificateIssuer(url, proxy, limit);
+  const chain = await serverCertificates(url, proxy, limit);
+  if (isExpired) {
+    const end = expiryOf(chain, now());
+    return {
+      reason:
+        end === undefined ? reasonOf(error) : `the server's certificate expired on ${end.toISOString()}`,
+      hint: `those who run ${url.hostname} have to renew it, unless the clock of this machine is wrong: ${now().toISOString()}`,
+    };
+  }
+  const issuer = issuerOf(chain);
   const by = issuer === undefined ? 'somebody whom' : `"${issuer}", whom`;
-  return `its certificate was issued by ${by} this machine does not trust`;
+  return {
+    reason: `its certificate was issued by ${by} this machine does not trust`,
+    hint: 'if that is a CA of your own, NODE_EXTRA_CA_CERTS=FILE adds it; if not, somebody may be reading along',
+  };
+}
+
+/** RFC 8446 6.2: what the server says before it closes the connection. */
+function alertOf(error: unknown): string | undefined {
+  const [, alert] = /^ERR_SSL_\w+?_ALERT_(\w+)$/.exec(systemErrorCode(rootOf(error)) ?? '') ?? [];
+  return alert?.toLowerCase().replaceAll('_', ' ');
 }
 
 /** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */

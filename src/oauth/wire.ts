@@ -4,8 +4,9 @@ import { AuthError } from '../errors.js';
 import { faultOfDocument, isJson } from '../json-document.js';
 import { isProtectedAddress } from '../loopback.js';
 import { timeLimit } from '../time-limit.js';
-import type { FetchOptions } from './proxied-fetch.js';
-import { findProxy, type Environment, type Proxy } from './proxy.js';
+import type { Connection, FetchOptions } from './https-fetch.js';
+import type { ClientCertificate } from './mutual-tls.js';
+import { findProxy, type Environment } from './proxy.js';
 import { reasonOf, unreachable } from './unreachable.js';
 
 /** What every request to a provider needs from outside. */
@@ -53,10 +54,15 @@ const mostRedirects = 3;
 /**
  * The fetch behind openid-client: https or loopback only, never a redirect with a credential, bounded in time and size,
  * and 5xx, 429 and 408 told apart from what the body may claim, for they never say anything about the session.
+ * @param certificate for an endpoint where the client proves itself with one
  */
-export function providerFetch(wire: Wire): (url: string, options: CustomFetchOptions) => Promise<Response> {
+export function providerFetch(
+  wire: Wire,
+  certificate?: ClientCertificate,
+): (url: string, options: CustomFetchOptions) => Promise<Response> {
   return async (url, { body, headers, method }) => {
-    const response = await exchange(url, { headers, method, ...(isRequestBody(body) && { body }) }, wire);
+    const request = { headers, method, ...(isRequestBody(body) && { body }) };
+    const response = await exchange(url, request, wire, certificate);
     if (isRedirect(response)) {
       throw new AuthError(
         'protocol',
@@ -93,20 +99,31 @@ export function metadataFetch(wire: Wire): (url: string, options: CustomFetchOpt
 
 type OneRequest = Pick<FetchOptions, 'headers' | 'method' | 'body'>;
 
-async function exchange(url: string, request: OneRequest, wire: Wire): Promise<Response> {
+async function exchange(
+  url: string,
+  request: OneRequest,
+  wire: Wire,
+  certificate?: ClientCertificate,
+): Promise<Response> {
   if (!isProtectedAddress(new URL(url))) {
     throw new AuthError(
       'protocol',
       `the provider's endpoint ${withoutQuery(url)} is neither https nor on this machine`,
     );
   }
+  if (certificate !== undefined && new URL(url).protocol !== 'https:') {
+    throw new AuthError(
+      'protocol',
+      `the provider's endpoint ${withoutQuery(url)} is plain http, where no certificate can be presented`,
+    );
+  }
   const silence = new Error(`no answer within ${requestTimeoutMs / 1000} seconds`);
   // In place of openid-client's own signal, whose time goes on while this process is stopped.
   const signal = timeLimit(wire.signal, requestTimeoutMs, silence);
-  const proxy = findProxy(new URL(url), wire.env);
+  const connection = { proxy: findProxy(new URL(url), wire.env), certificate };
   const about = `${request.method} ${withoutQuery(url)}`;
   try {
-    const response = await fetchThere(url, { ...request, redirect: 'manual', signal }, proxy, wire);
+    const response = await fetchThere(url, { ...request, redirect: 'manual', signal }, connection, wire);
     wire.trace(`${about}: ${response.status}`);
     if (response.status >= 500 || response.status === 429 || response.status === 408) {
       await response.body?.cancel();
@@ -121,21 +138,22 @@ async function exchange(url: string, request: OneRequest, wire: Wire): Promise<R
     if (error instanceof AuthError) throw error;
     const cause: unknown = signal.aborted ? signal.reason : error;
     wire.trace(`${about}: ${reasonOf(cause)}`);
-    throw await unreachable(new URL(url), cause, proxy, wire.signal);
+    throw await unreachable(new URL(url), cause, connection, wire);
   }
 }
 
-/** Node's own fetch knows no proxy. */
+/** Node's own fetch knows neither proxies nor certificates of a client. */
 async function fetchThere(
   url: string,
   options: FetchOptions,
-  proxy: Proxy | undefined,
+  connection: Connection,
   wire: Wire,
 ): Promise<Response> {
-  if (proxy === undefined) return fetch(url, options);
-  wire.conceal(proxy.password);
-  const { proxiedFetch } = await import('./proxied-fetch.js');
-  return proxiedFetch(proxy, url, options);
+  const { proxy, certificate } = connection;
+  if (proxy === undefined && certificate === undefined) return fetch(url, options);
+  if (proxy !== undefined) wire.conceal(proxy.password);
+  const { httpsFetch } = await import('./https-fetch.js');
+  return httpsFetch(url, options, connection);
 }
 
 /** Seconds, or a date; anything else says nothing. */

@@ -430,6 +430,38 @@ describe.skipIf(!canCertify)('a server that is not who it should be gets nothing
     expect(await machine.spawn(refresh)).toEqual(success);
   });
 
+  test('its certificate has expired, and since when', async () => {
+    const authority = newAuthority();
+    const certificate = authority.certify({
+      name: 'server',
+      alternatives: ['DNS:localhost'],
+      validity: ['20200101', '20210101'],
+    });
+    let received = 0;
+    const server = createTlsServer(certificate);
+    const port = await startServer((socket) => socket.on('data', ({ length }) => (received += length)), {
+      server,
+    });
+    const machine = newMachine({ ...file, NODE_EXTRA_CA_CERTS: authority.file });
+    const proxy = `127.0.0.1:${(await startProxy()).port}`;
+    for (const [env, way] of [
+      [{}, ''],
+      [{ HTTPS_PROXY: proxy }, ` through the proxy ${proxy}`],
+    ] as const) {
+      expect(await machine.spawn(loginAt(`https://localhost:${port}`), env)).toEqual({
+        exitCode: 6,
+        stdout: '',
+        stderr: expect.stringMatching(
+          new RegExp(
+            `^error: cannot reach localhost:${port}${way}: the server's certificate expired on 2021-01-01T00:00:00\\.000Z\n` +
+              'hint: those who run localhost have to renew it, unless the clock of this machine is wrong: 20\\d\\d-\\S+Z\n$',
+          ),
+        ),
+      });
+    }
+    expect(received).toBe(0);
+  });
+
   test.each([
     ['is for another host', 'DNS:other.acme.test'],
     ['names the address instead of the host', 'IP:127.0.0.1'],
