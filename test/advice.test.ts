@@ -152,7 +152,7 @@ describe('the embedded provider refuses by itself', () => {
       { client_secret: 'S'.repeat(32), token_endpoint_auth_method: 'client_secret_basic' },
       { client: { authentication: 'client_secret_basic', secret: { env: 'APP_SECRET' } } },
       'the code exchange: invalid_client (client authentication failed)',
-      'check the secret or key of the client app, and that the provider has it as a confidential client',
+      'check the secret, key or certificate of the client app, and that the provider has it as a confidential client',
     ],
     [
       'a scope that is not for this client',

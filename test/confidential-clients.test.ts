@@ -311,10 +311,34 @@ describe('a command line that cannot be meant', () => {
       'error: --client-auth client_secret_basic needs a client secret\nhint: say where it is kept: --client-secret-cmd COMMAND\n',
     ],
     [
+      'a handshake, and no certificate to present in it',
+      ['--client-auth', 'self_signed_tls_client_auth'],
+      {},
+      'error: --client-auth self_signed_tls_client_auth needs a certificate\nhint: name the file that holds it: --client-cert PATH\n',
+    ],
+    [
+      'a certificate, and a way that needs a key',
+      ['--client-auth', 'private_key_jwt', '--client-cert', 'a.pem'],
+      {},
+      'error: --client-auth private_key_jwt needs a key\nhint: name the file that holds it: --client-key PATH\n',
+    ],
+    [
+      'a certificate and a secret',
+      ['--client-secret-env', 'A', '--client-cert', 'a.pem'],
+      {},
+      'error: --client-secret-env and --client-cert: the client proves itself in one way only\n',
+    ],
+    [
+      'the key of a certificate, and no certificate',
+      ['--client-cert-key', 'a.key'],
+      {},
+      'error: --client-cert-key needs --client-cert\nhint: name the file of the certificate too: --client-cert PATH\n',
+    ],
+    [
       'an unknown way',
       ['--client-auth', 'tls'],
       {},
-      'error: --client-auth must be one of client_secret_basic, client_secret_post, private_key_jwt\n',
+      'error: --client-auth must be one of client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth, self_signed_tls_client_auth\n',
     ],
     [
       'nothing to keep in the keychain',
@@ -348,6 +372,26 @@ test('a key takes the place of a secret', async () => {
   const { stdout } = await machine.run(['provider', 'show', '--json']);
   expect(JSON.parse(stdout)).toMatchObject({
     client: { authentication: 'private_key_jwt', key: { file: '/srv/vault/key.pem' } },
+  });
+});
+
+test('a certificate takes the place of a key, wherever the command is run; its kind of authentication stays', async () => {
+  const machine = newMachine();
+  const named = ['provider', 'add', 'acme', '--issuer', 'https://acme.test', '--client-id', 'x'];
+  const shown = async () => JSON.parse((await machine.run(['provider', 'show', '--json'])).stdout).client;
+  const workingFolder = () => '/srv/vault';
+  await machine.run([...named, '--client-cert', 'a.pem', '--client-cert-key', 'a.key'], { workingFolder });
+  expect(await shown()).toEqual({
+    authentication: 'tls_client_auth',
+    certificate: { file: '/srv/vault/a.pem', key: '/srv/vault/a.key' },
+  });
+  await machine.run(
+    [...named, '--force', '--client-auth', 'self_signed_tls_client_auth', '--client-cert', 'b.pem'],
+    { workingFolder },
+  );
+  expect(await shown()).toEqual({
+    authentication: 'self_signed_tls_client_auth',
+    certificate: { file: '/srv/vault/b.pem' },
   });
 });
 

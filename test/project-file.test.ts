@@ -96,6 +96,18 @@ test.each([
       },
     },
   ],
+  [
+    'providers.work.client.certificate',
+    {
+      providers: {
+        work: {
+          issuer: 'https://a.test',
+          clientId: 'c',
+          client: { authentication: 'tls_client_auth', certificate: { file: '/home/jane/client.pem' } },
+        },
+      },
+    },
+  ],
 ])('%s is not for a project to say', async (place, content) => {
   const { machine } = await newcomer();
   const { run, file } = inProject(machine, content);

@@ -1,4 +1,5 @@
 import type { Client, ClientAuthentication } from '../oauth/configuration.js';
+import { atMtlsEndpoints } from '../oauth/mutual-tls.js';
 import type { SigningKey } from '../oauth/signing-key.js';
 import type { Provider } from '../providers/provider.js';
 import { clientAuthentication } from './client-authentication.js';
@@ -31,7 +32,7 @@ export function clientOf(
   authentication: ClientAuthentication,
 ): Client {
   return {
-    metadata,
+    metadata: 'certificate' in authentication ? atMtlsEndpoints(metadata) : metadata,
     clientId,
     preset,
     authentication,

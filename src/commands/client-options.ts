@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 
+import { assertOverTls } from '../client/client-certificate.js';
 import { AuthError } from '../errors.js';
 import type { ProviderEntry } from '../providers/provider.js';
 import { clientSurroundings, type Context } from './command.js';
@@ -12,6 +13,7 @@ const sources = [
   'clientSecretCmd',
   'clientSecretKeychain',
   'clientKey',
+  'clientCert',
 ] as const;
 
 /** Where the secret of a confidential client is kept: never the secret itself, which a list of processes would show. */
@@ -37,10 +39,27 @@ export const clientOptions = {
     unless: sources,
     summary: 'the file with the private key that the client signs with (private_key_jwt)',
   },
+  clientCert: {
+    value: 'PATH',
+    unless: sources,
+    summary: 'the PEM file with the certificate that the client presents (tls_client_auth, RFC 8705)',
+  },
+  clientCertKey: {
+    value: 'PATH',
+    unless: sources,
+    summary: "the file with the certificate's private key, where it is another one",
+  },
   clientAuth: {
     value: 'METHOD',
-    choices: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-    summary: 'how the client authenticates: client_secret_basic, client_secret_post or private_key_jwt',
+    choices: [
+      'client_secret_basic',
+      'client_secret_post',
+      'private_key_jwt',
+      'tls_client_auth',
+      'self_signed_tls_client_auth',
+    ],
+    summary:
+      'how the client authenticates: client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth',
   },
 } as const satisfies OptionTable;
 
@@ -52,56 +71,82 @@ export const keychainOption = {
 
 export type ClientOptions = OptionValues<typeof clientOptions & typeof keychainOption>;
 
-type SecretSetting = NonNullable<ProviderEntry['client']>['secret'];
+type ClientEntry = NonNullable<ProviderEntry['client']>;
+type Method = NonNullable<ClientEntry['authentication']>;
+/** What a client proves itself with, one of them at most. */
+type Proof = Pick<ClientEntry, 'secret' | 'key' | 'certificate'>;
+
+const proofFor: Readonly<Record<Method, keyof Proof>> = {
+  client_secret_basic: 'secret',
+  client_secret_post: 'secret',
+  private_key_jwt: 'key',
+  tls_client_auth: 'certificate',
+  self_signed_tls_client_auth: 'certificate',
+};
+
+/** A secret has one by itself. */
+const usualMethod: Readonly<Record<keyof Proof, Method | undefined>> = {
+  secret: undefined,
+  key: 'private_key_jwt',
+  certificate: 'tls_client_auth',
+};
 
 /** The provider with what the options say of its client. */
 export function withClient<T extends ProviderEntry>(entry: T, options: ClientOptions, { world }: Context): T {
-  const given = givenSources(options);
+  const given = givenProofs(options);
   if (given.length > 1) {
     throw new AuthError(
       'usage',
       `${given.map(flagOf).join(' and ')}: the client proves itself in one way only`,
     );
   }
-  const { clientAuth } = options;
-  if (given.length === 0 && clientAuth === undefined) return entry;
-  const folder = world.workingFolder();
-  if (options.clientKey !== undefined || (given.length === 0 && clientAuth === 'private_key_jwt')) {
-    return withKey(entry, options, folder);
+  const { clientAuth, clientCertKey } = options;
+  if (clientCertKey !== undefined && options.clientCert === undefined) {
+    throw new AuthError('usage', '--client-cert-key needs --client-cert', {
+      hint: 'name the file of the certificate too: --client-cert PATH',
+    });
   }
-  const { key: _key, authentication: before, ...client } = entry.client ?? {};
-  const secret = secretSource(options, folder) ?? client.secret;
-  if (secret === undefined || clientAuth === 'private_key_jwt') throw nothingFor(clientAuth);
-  const authentication = clientAuth ?? (before === 'private_key_jwt' ? undefined : before);
-  return { ...entry, client: { ...(authentication && { authentication }), ...client, secret } };
+  if (given.length === 0 && clientAuth === undefined) return entry;
+  const { secret, key, certificate, authentication: before, ...rest } = entry.client ?? {};
+  const known = { secret, key, certificate };
+  const proof = given.length === 0 ? known : namedProof(options, world.workingFolder());
+  const method = clientAuth ?? before;
+  const kind = clientAuth === undefined ? kindOf(proof) : proofFor[clientAuth];
+  if (proof[kind] === undefined) throw nothingFor(clientAuth);
+  if (kind === 'certificate') assertOverTls(entry.issuer);
+  const authentication = method !== undefined && proofFor[method] === kind ? method : usualMethod[kind];
+  return {
+    ...entry,
+    client: { ...(authentication && { authentication }), ...rest, [kind]: proof[kind] },
+  };
 }
 
-function withKey<T extends ProviderEntry>(
-  entry: T,
-  { clientKey, clientAuth = 'private_key_jwt' }: ClientOptions,
-  folder: string,
-): T {
-  const { secret: _secret, ...client } = entry.client ?? {};
-  const key = clientKey === undefined ? client.key : { file: resolve(folder, clientKey) };
-  if (key === undefined || clientAuth !== 'private_key_jwt') throw nothingFor(clientAuth);
-  return { ...entry, client: { ...client, authentication: clientAuth, key } };
+function kindOf({ key, certificate }: Proof): keyof Proof {
+  if (key !== undefined) return 'key';
+  return certificate === undefined ? 'secret' : 'certificate';
 }
 
-function nothingFor(method: string | undefined): AuthError {
-  return method === 'private_key_jwt'
-    ? new AuthError('usage', '--client-auth private_key_jwt needs a key', {
-        hint: 'name the file that holds it: --client-key PATH',
-      })
-    : new AuthError('usage', `--client-auth ${method} needs a client secret`, {
-        hint: 'say where it is kept: --client-secret-cmd COMMAND',
-      });
+function nothingFor(method: Method | undefined): AuthError {
+  const { needs, hint } = lacks[method === undefined ? 'secret' : proofFor[method]];
+  return new AuthError('usage', `--client-auth ${method} needs ${needs}`, { hint });
+}
+
+const lacks: Readonly<Record<keyof Proof, { readonly needs: string; readonly hint: string }>> = {
+  secret: { needs: 'a client secret', hint: 'say where it is kept: --client-secret-cmd COMMAND' },
+  key: { needs: 'a key', hint: 'name the file that holds it: --client-key PATH' },
+  certificate: { needs: 'a certificate', hint: 'name the file that holds it: --client-cert PATH' },
+};
+
+/** Whether the options say what the client proves itself with. */
+export function namesProof(options: ClientOptions): boolean {
+  return givenProofs(options).length > 0;
 }
 
 export function namesSecret(options: ClientOptions): boolean {
-  return givenSources(options).some((key) => key !== 'clientKey');
+  return givenProofs(options).some((key) => key !== 'clientKey' && key !== 'clientCert');
 }
 
-function givenSources(options: ClientOptions): (typeof sources)[number][] {
+function givenProofs(options: ClientOptions): (typeof sources)[number][] {
   return sources.filter((key) => options[key]);
 }
 
@@ -110,10 +155,20 @@ export function isKeptInKeychain({ client }: ProviderEntry): boolean {
 }
 
 /** A path is kept whole: the next command may be run in another folder. */
+function namedProof(options: ClientOptions, folder: string): Proof {
+  const { clientKey, clientCert, clientCertKey } = options;
+  if (clientKey !== undefined) return { key: { file: resolve(folder, clientKey) } };
+  if (clientCert !== undefined) {
+    const key = clientCertKey === undefined ? {} : { key: resolve(folder, clientCertKey) };
+    return { certificate: { file: resolve(folder, clientCert), ...key } };
+  }
+  return { secret: secretSource(options, folder) };
+}
+
 function secretSource(
   { clientSecretEnv, clientSecretFile, clientSecretCmd, clientSecretKeychain }: ClientOptions,
   folder: string,
-): SecretSetting {
+): Proof['secret'] {
   if (clientSecretEnv !== undefined) return { env: clientSecretEnv };
   if (clientSecretFile !== undefined) return { file: resolve(folder, clientSecretFile) };
   if (clientSecretCmd !== undefined) return { command: clientSecretCmd };

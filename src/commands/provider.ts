@@ -10,6 +10,7 @@ import { changeConfiguration } from './change-configuration.js';
 import {
   clientOptions,
   enteredSecret,
+  namesProof,
   namesSecret,
   isKeptInKeychain,
   keychainOption,
@@ -164,9 +165,14 @@ function toBeRegistered(
 ): ProviderEntry {
   const usage = `authcli provider add ${name} --issuer URL --register`;
   if (!issuer) throw new AuthError('usage', '--register needs --issuer', { hint: usage });
-  const given = { '--client-id': clientId, '--preset': preset, '--client-auth': options.clientAuth };
+  const given = {
+    '--client-id': clientId,
+    '--preset': preset,
+    '--client-auth': options.clientAuth,
+    '--client-cert-key': options.clientCertKey,
+  };
   const stranger = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
-  if (stranger !== undefined || options.clientKey !== undefined || namesSecret(options)) {
+  if (stranger !== undefined || namesProof(options)) {
     throw new AuthError('usage', `--register does not go with ${stranger ?? 'a secret or a key'}`, {
       hint: usage,
     });

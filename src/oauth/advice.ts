@@ -53,7 +53,7 @@ const registerRedirect: Advice = (request) =>
 const publicOrSecret: Advice = (request) => {
   if (request === undefined) return 'check the client ID of this provider: authcli provider show';
   return request.isConfidential
-    ? `check the secret or key of the client ${request.clientId}, and that the provider has it as a confidential client${where(request)}`
+    ? `check the secret, key or certificate of the client ${request.clientId}, and that the provider has it as a confidential client${where(request)}`
     : `check the client ID ${request.clientId}${where(request)}; if the provider has it as a confidential client, say where its secret is: authcli login --client-secret-cmd COMMAND`;
 };
 

@@ -8,11 +8,13 @@ import {
   enableNonRepudiationChecks,
   None,
   PrivateKeyJwt,
+  TlsClientAuth,
   type ClientAuth,
   type ServerMetadata,
 } from 'openid-client';
 
 import { fetchKeys } from './keys.js';
+import { isProvingEndpoint, isSameAddress, type ClientCertificate } from './mutual-tls.js';
 import { acceptableTo, importSigningKey, type SigningKey } from './signing-key.js';
 import { standardAnswer, type TokenAnswerRule } from './token-answer.js';
 import type { RevocationRule } from './revocation.js';
@@ -61,7 +63,12 @@ export type ClientAuthentication =
       readonly formEncoding?: false | undefined;
     }
   /** OpenID Connect Core 9, RFC 7523. */
-  | { readonly method: 'private_key_jwt'; readonly key: SigningKey };
+  | { readonly method: 'private_key_jwt'; readonly key: SigningKey }
+  /** RFC 8705 2. */
+  | {
+      readonly method: 'tls_client_auth' | 'self_signed_tls_client_auth';
+      readonly certificate: ClientCertificate;
+    };
 
 /** Whether an ID token is valid by the clock of this machine is for those to say who use it, in words that name the clock. */
 const anyClock = 10 * 365 * 24 * 3600;
@@ -78,11 +85,11 @@ export async function buildConfiguration(
   const clientMetadata = { [clockTolerance]: anyClock };
   const authenticate = await authenticator(authentication, metadata);
   const configuration = new Configuration(metadata, clientId, clientMetadata, authenticate);
-  const request = providerFetch(wire);
+  const certificate = certificateOf(client);
   configuration[customFetch] = async (url, options) => {
     if (isSameAddress(url, metadata.jwks_uri)) return Response.json(await fetchKeys(url, wire));
-    const send = isSameAddress(url, metadata.token_endpoint) ? askForTokens : request;
-    return send(url, options);
+    if (isSameAddress(url, metadata.token_endpoint)) return askForTokens(url, options);
+    return providerFetch(wire, isProvingEndpoint(url, metadata) ? certificate : undefined)(url, options);
   };
   allowInsecureRequests(configuration);
   enableNonRepudiationChecks(configuration);
@@ -90,9 +97,13 @@ export async function buildConfiguration(
 }
 
 /** Its answers as RFC 6749 has them. */
-export function askTokenEndpoint({ tokenAnswer }: Client, wire: Wire): SendRequest {
-  const request = providerFetch(wire);
-  return async (url, options) => standardAnswer(await request(url, options), tokenAnswer);
+export function askTokenEndpoint(client: Client, wire: Wire): SendRequest {
+  const request = providerFetch(wire, certificateOf(client));
+  return async (url, options) => standardAnswer(await request(url, options), client.tokenAnswer);
+}
+
+function certificateOf({ authentication }: Client): ClientCertificate | undefined {
+  return 'certificate' in authentication ? authentication.certificate : undefined;
 }
 
 async function authenticator(
@@ -114,6 +125,9 @@ async function authenticator(
       const key = await importSigningKey(signingKey);
       return PrivateKeyJwt(signingKey.keyId === undefined ? key : { key, kid: signingKey.keyId });
     }
+    case 'tls_client_auth':
+    case 'self_signed_tls_client_auth':
+      return TlsClientAuth();
   }
 }
 
@@ -122,8 +136,4 @@ function plainBasic(secret: string): ClientAuth {
   return (_server, { client_id: id }, _body, headers) => {
     headers.set('authorization', `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`);
   };
-}
-
-function isSameAddress(url: string, other: string | undefined): boolean {
-  return other !== undefined && URL.canParse(other) && new URL(other).href === url;
 }

@@ -1,6 +1,7 @@
 import { allowInsecureRequests, customFetch, discovery, None, type ServerMetadata } from 'openid-client';
 
 import { AuthError } from '../errors.js';
+import { isObject } from '../json-document.js';
 import { isProtectedAddress } from '../loopback.js';
 import { isInternalHost } from './internal-host.js';
 import { shellWord } from '../remote-text.js';
@@ -79,7 +80,8 @@ function assertMetadata(metadata: ServerMetadata, issuer: string, rule: Metadata
   assertIssuer(metadata.issuer, issuer, rule);
   assertEndpoint(metadata, 'authorization_endpoint');
   assertEndpoint(metadata, 'token_endpoint');
-  assertMembers(metadata);
+  assertMembers(metadata, metadata.issuer);
+  assertAliases(metadata);
   // RFC 7636 4.2: a server that announces methods without S256 would be sent a verifier that it ignores or reads in the clear.
   const methods: unknown = metadata.code_challenge_methods_supported;
   if (methods !== undefined && !(Array.isArray(methods) && methods.includes('S256'))) {
@@ -91,16 +93,15 @@ function assertMetadata(metadata: ServerMetadata, issuer: string, rule: Metadata
  * Addresses are texts, lists are lists of texts (RFC 8414 2), and an issuer elsewhere sends nobody into this machine or its
  * network, where it may not go itself. Names are left to TLS: those of a company often have a private address.
  */
-function assertMembers(metadata: ServerMetadata): void {
-  const { issuer } = metadata;
+function assertMembers(members: Readonly<Record<string, unknown>>, issuer: string, prefix = ''): void {
   const isOutside = !isInternalHost(new URL(issuer).hostname);
-  for (const [name, value] of Object.entries<unknown>(metadata)) {
-    const isAddress = name === 'jwks_uri' || name.endsWith('_endpoint');
+  for (const [key, value] of Object.entries(members)) {
+    const name = `${prefix}${key}`;
+    const isAddress = key === 'jwks_uri' || key.endsWith('_endpoint');
     const isWrong = isAddress
       ? !isText(value)
       : lists.has(name) && !(Array.isArray(value) && value.every(isText));
-    if (value !== null && isWrong)
-      throw new AuthError('protocol', `the ${name} in the metadata of ${issuer} is malformed`);
+    if (value !== null && isWrong) throw malformed(name, issuer);
     if (
       isOutside &&
       isAddress &&
@@ -114,6 +115,21 @@ function assertMembers(metadata: ServerMetadata): void {
       );
     }
   }
+}
+
+/** RFC 8705 5: where a client with a certificate is sent in place of the endpoints. */
+function assertAliases({ issuer, mtls_endpoint_aliases }: ServerMetadata): void {
+  const aliases: unknown = mtls_endpoint_aliases ?? {};
+  if (!isObject(aliases)) throw malformed('mtls_endpoint_aliases', issuer);
+  assertMembers(aliases, issuer, 'mtls_endpoint_aliases.');
+  for (const [name, alias] of Object.entries(aliases)) {
+    if (name.endsWith('_endpoint') && alias !== null)
+      endpointOf(alias, `mtls_endpoint_aliases.${name}`, issuer);
+  }
+}
+
+function malformed(name: string, issuer: string): AuthError {
+  return new AuthError('protocol', `the ${name} in the metadata of ${issuer} is malformed`);
 }
 
 const lists: ReadonlySet<string> = new Set([
@@ -143,6 +159,10 @@ export function assertEndpoint(
   const value: unknown = metadata[field];
   if (value === undefined)
     throw new AuthError('protocol', `the metadata of ${metadata.issuer} names no ${field}`);
+  return endpointOf(value, field, metadata.issuer);
+}
+
+function endpointOf(value: unknown, name: string, issuer: string): URL {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
   // RFC 6749 3.1: no fragment. User information in an address is a disguise.
   if (
@@ -152,10 +172,7 @@ export function assertEndpoint(
     url.password ||
     !isProtectedAddress(url)
   ) {
-    throw new AuthError(
-      'protocol',
-      `the ${field} in the metadata of ${metadata.issuer} is not an https address`,
-    );
+    throw new AuthError('protocol', `the ${name} in the metadata of ${issuer} is not an https address`);
   }
   return url;
 }

@@ -75,8 +75,14 @@ const client = v.strictObject(
   {
     authentication: v.optional(
       v.picklist(
-        ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-        '"client_secret_basic", "client_secret_post" or "private_key_jwt"',
+        [
+          'client_secret_basic',
+          'client_secret_post',
+          'private_key_jwt',
+          'tls_client_auth',
+          'self_signed_tls_client_auth',
+        ],
+        '"client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth" or "self_signed_tls_client_auth"',
       ),
     ),
     /** `empty`: there is none, and the provider wants one all the same, of no characters. */
@@ -88,6 +94,13 @@ const client = v.strictObject(
     ),
     /** What private_key_jwt signs with: a private key in PEM or JWK form. */
     key: v.optional(v.strictObject({ file: text('the path of a file') }, '{"file": PATH}')),
+    /** What is presented in the TLS handshake (RFC 8705): PEM, the private key in the same file or in one of its own. */
+    certificate: v.optional(
+      v.strictObject(
+        { file: text('the path of a file'), key: v.optional(text('the path of a file')) },
+        '{"file": PATH} or {"file": PATH, "key": PATH}',
+      ),
+    ),
     /** The key signs the authorization request too (RFC 9101). */
     signedRequests: v.optional(v.literal(true, 'true, or absent')),
     /** False where Basic authentication takes the ID and the secret as they are, against RFC 6749 2.3.1. */

@@ -64,7 +64,9 @@ function readTrusted(path: string, { uid, warn }: Reader): string | undefined {
 function decode(path: string, { defaultProvider, store, providers }: Configuration): ProjectFile {
   if (store !== undefined) throw notForProjects(path, 'store');
   for (const [provider, entry] of Object.entries(providers)) {
-    const named = (['secret', 'key'] as const).find((field) => entry.client?.[field] !== undefined);
+    const named = (['secret', 'key', 'certificate'] as const).find(
+      (field) => entry.client?.[field] !== undefined,
+    );
     if (named !== undefined) throw notForProjects(path, `providers.${provider}.client.${named}`);
   }
   return { path, providers, ...(defaultProvider !== undefined && { defaultProvider }) };

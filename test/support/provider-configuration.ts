@@ -1,3 +1,6 @@
+import type { Socket } from 'node:net';
+import { TLSSocket, type PeerCertificate } from 'node:tls';
+
 import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import type { AdapterFactory, ClientMetadata, Configuration, JWK, interactionPolicy } from 'oidc-provider';
 import type { Certificate } from './certificates.js';
@@ -12,6 +15,8 @@ export interface ProviderOptions {
   readonly address?: string;
   /** The issuer is https then. */
   readonly certificate?: Certificate;
+  /** RFC 8705. The CA of the certificates that it knows people by, and whether it has addresses of their own for them. */
+  readonly mutualTls?: { readonly ca: string; readonly isAliased?: boolean };
   /** Clients next to the public one named `cli`. */
   readonly clients?: readonly ClientMetadata[];
   /** Seconds. */
@@ -79,6 +84,7 @@ export function providerConfiguration(
   accounts: ReadonlyMap<string, Account>,
   policy: interactionPolicy.Prompt[],
   adapter: AdapterFactory,
+  aliases: string | undefined,
 ): Configuration {
   const alg = options.idTokenSigningAlg ?? 'RS256';
   const refreshTokens = options.issueRefreshToken ?? 'offline_access';
@@ -121,8 +127,25 @@ export function providerConfiguration(
       context.type = 'html';
       context.body = errorPage(out.error, out.error_description);
     },
+    ...(options.mutualTls && {
+      clientAuthMethods: ['none', 'tls_client_auth', 'self_signed_tls_client_auth'],
+    }),
+    ...(aliases && { discovery: { mtls_endpoint_aliases: aliasesAt(aliases) } }),
     features: {
       devInteractions: { enabled: false },
+      ...(options.mutualTls && {
+        mTLS: {
+          enabled: true,
+          certificateBoundAccessTokens: true,
+          selfSignedTlsClientAuth: true,
+          tlsClientAuth: true,
+          getCertificate: ({ req }) => presented(req.socket)?.raw.toString('base64'),
+          certificateAuthorized: ({ req }) => req.socket instanceof TLSSocket && req.socket.authorized,
+          certificateSubjectMatches: ({ req }, property, expected) =>
+            property === 'tls_client_auth_san_dns' &&
+            presented(req.socket)?.subjectaltname === `DNS:${expected}`,
+        },
+      }),
       ...(options.registration && {
         registration: { enabled: true, initialAccessToken: options.registration === 'known' },
       }),
@@ -153,6 +176,21 @@ export function providerConfiguration(
         },
       },
     },
+  };
+}
+
+/** The certificate that the other side has shown. */
+export function presented(socket: Socket): PeerCertificate | undefined {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
+  return certificate?.raw === undefined ? undefined : certificate;
+}
+
+function aliasesAt(origin: string): Record<string, string> {
+  return {
+    token_endpoint: `${origin}/token`,
+    revocation_endpoint: `${origin}/token/revocation`,
+    pushed_authorization_request_endpoint: `${origin}/request`,
+    userinfo_endpoint: `${origin}/me`,
   };
 }
 

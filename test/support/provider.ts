@@ -3,9 +3,10 @@ import { IncomingMessage, createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
+import { TLSSocket } from 'node:tls';
 import { noteCanaries } from './canaries.js';
 import { listen } from './listen.js';
-import { firstAccounts, providerConfiguration } from './provider-configuration.js';
+import { firstAccounts, presented, providerConfiguration } from './provider-configuration.js';
 import type { Account, ProviderOptions } from './provider-configuration.js';
 import { interact } from './provider-interaction.js';
 import { ProviderStorage } from './provider-storage.js';
@@ -27,6 +28,10 @@ export interface ProviderRequest {
   readonly headers: IncomingHttpHeaders;
   /** Where its connection came from. */
   readonly remotePort: number | undefined;
+  /** Where it went to. */
+  readonly localPort: number | undefined;
+  /** The subject's common name in the certificate that was presented. */
+  readonly certificate: string | undefined;
 }
 
 /** What one request gets in place of the provider's own answer. */
@@ -71,11 +76,16 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     return storage;
   };
 
-  const { host = '127.0.0.1', address = '127.0.0.1', port = 0, certificate } = options;
-  const server = certificate ? createTlsServer(certificate) : createServer();
+  const { host = '127.0.0.1', address = '127.0.0.1', port = 0, certificate, mutualTls } = options;
+  const asking = mutualTls && { requestCert: true, rejectUnauthorized: false, ca: mutualTls.ca };
+  const newServer = () => (certificate ? createTlsServer({ ...certificate, ...asking }) : createServer());
+  const server = newServer();
   const bound = await listen(server, address, port);
   const issuer = `${certificate ? 'https' : 'http'}://${host}:${bound}`;
-  const provider = new OidcProvider(issuer, providerConfiguration(options, accounts, policy, adapter));
+  const aliased = mutualTls?.isAliased ? newServer() : undefined;
+  const aliases = aliased && `https://${host}:${await listen(aliased, address)}`;
+  const configuration = providerConfiguration(options, accounts, policy, adapter, aliases);
+  const provider = new OidcProvider(issuer, configuration);
   provider.on('authorization.success', (_context, response) => noteCanaries(response));
   provider.on('grant.success', ({ body }) => noteCanaries(body));
   const protocol = provider.callback();
@@ -83,7 +93,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
   const requests: ProviderRequest[] = [];
   const answers = new Map<string, Answer[]>();
   const lasting = new Map<string, Answer | undefined>();
-  server.on('request', (incoming, response) => {
+  const serve = (incoming: IncomingMessage, response: ServerResponse) => {
     const handle = async () => {
       const [request, record] = await received(incoming);
       requests.push(record);
@@ -97,7 +107,9 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     };
     // A peer that went away is none of our business; all else fails the test that runs.
     handle().catch((error: unknown) => incoming.destroyed || server.emit('error', error));
-  });
+  };
+  const servers = [server, ...(aliased ? [aliased] : [])];
+  for (const one of servers) one.on('request', serve);
 
   return {
     issuer,
@@ -110,7 +122,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
       await close(server);
       return async () => void (await listen(server, address, bound));
     },
-    stop: () => close(server),
+    stop: async () => void (await Promise.all(servers.map(close))),
   };
 }
 
@@ -138,8 +150,10 @@ export async function received(incoming: IncomingMessage): Promise<[IncomingMess
   const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
   const form = new URLSearchParams(isForm ? body.toString() : '');
   const parameters = Object.fromEntries([...searchParams, ...form]);
-  const { remotePort } = incoming.socket;
-  return [request, { method, path: pathname, url, parameters, headers, remotePort }];
+  const { remotePort, localPort } = incoming.socket;
+  const certificate = [presented(incoming.socket)?.subject.CN].flat()[0];
+  const wire = { remotePort, localPort, certificate };
+  return [request, { method, path: pathname, url, parameters, headers, ...wire }];
 }
 
 /** Whether `answer` leaves nothing for the provider to do. */
@@ -152,12 +166,12 @@ async function takesOver(
     case undefined:
       return false;
     case 'reset':
-      response.socket?.resetAndDestroy();
+      cut(response);
       return true;
     case 'hang':
       return true;
     case 'lost':
-      Object.assign(response, { end: () => response.socket?.resetAndDestroy() });
+      Object.assign(response, { end: () => cut(response) });
       return false;
     default:
       if (typeof answer === 'function') {
@@ -168,6 +182,12 @@ async function takesOver(
       response.writeHead(answer.status, answer.headers).end(answer.body);
       return true;
   }
+}
+
+/** A TLS connection has no reset of its own. */
+function cut({ socket }: ServerResponse): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket?.resetAndDestroy();
 }
 
 function parsed(body = ''): unknown {
