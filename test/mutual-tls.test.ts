@@ -5,6 +5,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { dirname, join } from 'node:path';
 import { json } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 
 import type { ClientMetadata } from 'oidc-provider';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -122,6 +123,14 @@ describe.skipIf(!canCertify)(
           visits.length > 0 && visits.every(({ certificate }) => !certificate),
       );
       assertNoCanaryIn(machine.folder);
+    });
+
+    test('a client without one stays at the endpoints of all others', async () => {
+      const { acme, machine } = await stranger('tls_client_auth', { isAliased: true });
+      const named = ['--issuer', acme.issuer, '--client-id', 'cli', '--scope', 'openid email offline_access'];
+      await machine.spawn(['provider', 'add', 'acme', ...named]);
+      await liveThrough(machine);
+      expect(presented(acme).filter((line) => !/^issuer \S+ no certificate$/.test(line))).toEqual([]);
     });
 
     test('through a proxy, with the key and the chain in one file and in any order', async () => {
@@ -249,7 +258,14 @@ describe.skipIf(!canCertify)(
       ],
       [
         'the file of its key is not there',
-        { certificate: { file: '/dev/null', key: '/nowhere/client.key' } },
+        { certificate: { file: fileURLToPath(import.meta.url), key: '/nowhere/client.key' } },
+        issuer,
+        "error: the key of the client's certificate is not there: cannot read /nowhere/client.key (ENOENT)\n" +
+          'hint: name another place: authcli provider add … --force --client-cert PATH --client-cert-key PATH\n',
+      ],
+      [
+        'its file is empty',
+        { certificate: { file: '/dev/null' } },
         issuer,
         "error: the client's certificate is empty: /dev/null gives nothing\n",
       ],

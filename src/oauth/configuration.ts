@@ -14,7 +14,7 @@ import {
 } from 'openid-client';
 
 import { fetchKeys } from './keys.js';
-import { isProvingEndpoint, isSameAddress, type ClientCertificate } from './mutual-tls.js';
+import type { ClientCertificate } from './mutual-tls.js';
 import { acceptableTo, importSigningKey, type SigningKey } from './signing-key.js';
 import { standardAnswer, type TokenAnswerRule } from './token-answer.js';
 import type { RevocationRule } from './revocation.js';
@@ -85,11 +85,12 @@ export async function buildConfiguration(
   const clientMetadata = { [clockTolerance]: anyClock };
   const authenticate = await authenticator(authentication, metadata);
   const configuration = new Configuration(metadata, clientId, clientMetadata, authenticate);
-  const certificate = certificateOf(client);
+  const request = providerFetch(wire, certificateOf(client));
   configuration[customFetch] = async (url, options) => {
+    // The one address here that no client proves itself to.
     if (isSameAddress(url, metadata.jwks_uri)) return Response.json(await fetchKeys(url, wire));
-    if (isSameAddress(url, metadata.token_endpoint)) return askForTokens(url, options);
-    return providerFetch(wire, isProvingEndpoint(url, metadata) ? certificate : undefined)(url, options);
+    const send = isSameAddress(url, metadata.token_endpoint) ? askForTokens : request;
+    return send(url, options);
   };
   allowInsecureRequests(configuration);
   enableNonRepudiationChecks(configuration);
@@ -136,4 +137,8 @@ function plainBasic(secret: string): ClientAuth {
   return (_server, { client_id: id }, _body, headers) => {
     headers.set('authorization', `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`);
   };
+}
+
+function isSameAddress(url: string, other: string | undefined): boolean {
+  return other !== undefined && URL.canParse(other) && new URL(other).href === url;
 }

@@ -8,7 +8,7 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
-/** Where the client proves who it is, or that a token is its own (RFC 8705 3); a certificate is shown nowhere else. */
+/** Where the client proves who it is, or that a token is its own (RFC 8705 3). */
 const provingEndpoints = [
   'token_endpoint',
   'pushed_authorization_request_endpoint',
@@ -24,12 +24,4 @@ export function atMtlsEndpoints(metadata: ServerMetadata): ServerMetadata {
     return typeof alias === 'string' ? [[name, alias] as const] : [];
   });
   return { ...metadata, ...Object.fromEntries(named) };
-}
-
-export function isProvingEndpoint(url: string, metadata: ServerMetadata): boolean {
-  return provingEndpoints.some((name) => isSameAddress(url, metadata[name]));
-}
-
-export function isSameAddress(url: string, other: string | undefined): boolean {
-  return other !== undefined && URL.canParse(other) && new URL(other).href === url;
 }
