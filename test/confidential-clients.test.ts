@@ -375,24 +375,33 @@ test('a key takes the place of a secret', async () => {
   });
 });
 
+function entryWith(client: object): object {
+  return { issuer: 'https://acme.test', clientId: 'x', client };
+}
+
 test('a certificate takes the place of a key, wherever the command is run; its kind of authentication stays', async () => {
   const machine = newMachine();
   const named = ['provider', 'add', 'acme', '--issuer', 'https://acme.test', '--client-id', 'x'];
-  const shown = async () => JSON.parse((await machine.run(['provider', 'show', '--json'])).stdout).client;
-  const workingFolder = () => '/srv/vault';
-  await machine.run([...named, '--client-cert', 'a.pem', '--client-cert-key', 'a.key'], { workingFolder });
-  expect(await shown()).toEqual({
-    authentication: 'tls_client_auth',
-    certificate: { file: '/srv/vault/a.pem', key: '/srv/vault/a.key' },
-  });
+  const inVault = { workingFolder: () => '/srv/vault' };
+  const shown = async (): Promise<unknown> =>
+    JSON.parse((await machine.run(['provider', 'show', '--json'])).stdout);
+  await machine.run([...named, '--client-cert', 'a.pem', '--client-cert-key', 'a.key'], inVault);
+  expect(await shown()).toEqual(
+    entryWith({
+      authentication: 'tls_client_auth',
+      certificate: { file: '/srv/vault/a.pem', key: '/srv/vault/a.key' },
+    }),
+  );
   await machine.run(
     [...named, '--force', '--client-auth', 'self_signed_tls_client_auth', '--client-cert', 'b.pem'],
-    { workingFolder },
+    inVault,
   );
-  expect(await shown()).toEqual({
-    authentication: 'self_signed_tls_client_auth',
-    certificate: { file: '/srv/vault/b.pem' },
-  });
+  expect(await shown()).toEqual(
+    entryWith({
+      authentication: 'self_signed_tls_client_auth',
+      certificate: { file: '/srv/vault/b.pem' },
+    }),
+  );
 });
 
 describe('a preset whose clients have a secret', () => {

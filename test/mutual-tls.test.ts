@@ -2,15 +2,15 @@ import { spawn } from 'node:child_process';
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
-import { get } from 'node:https';
 import { dirname, join } from 'node:path';
-import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
 import type { ClientMetadata } from 'oidc-provider';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { publicIssuer } from './hostile/public-issuer.js';
+import { startServer } from './hostile/servers.js';
+import { isFull } from './hostile/sizes.js';
 import { assertNoCanaryIn, noteCanary } from './support/canaries.js';
 import { canCertify, newAuthority, type Authority, type CertificateFiles } from './support/certificates.js';
 import { login, startAcme } from './support/newcomer.js';
@@ -86,9 +86,9 @@ async function liveThrough(machine: Machine): Promise<void> {
 /** Where each of authcli's own requests went, and whose certificate it presented. */
 function presented({ issuer, requests }: Provider): string[] {
   const main = Number(new URL(issuer).port);
-  const ours = [discovery, '/jwks', '/request', '/token', '/me', '/token/revocation'];
+  const ours = new Set([discovery, '/jwks', '/request', '/token', '/me', '/token/revocation']);
   return requests
-    .filter(({ path }) => ours.includes(path))
+    .filter(({ path }) => ours.has(path))
     .map(({ localPort, path, certificate = 'no certificate' }) =>
       [localPort === main ? 'issuer' : 'alias', path, certificate].join(' '),
     );
@@ -226,11 +226,6 @@ describe.skipIf(!canCertify)(
       });
     });
 
-    function whole(authority: Authority, ...validity: [from: string, to: string]): string {
-      const { cert, key } = authority.certify({ name: 'gateway', alternatives: [`DNS:${name}`], validity });
-      return cert + key;
-    }
-
     function loginAs(client: object, at = issuer): Promise<Outcome> {
       const machine = newMachine({ AUTHCLI_STORE: 'file' });
       machine.configure({ providers: { acme: { issuer: at, clientId: 'gateway', client } } });
@@ -307,15 +302,6 @@ describe.skipIf(!canCertify)(
 );
 
 describe.skipIf(!canCertify)('what comes after the certificate was read', () => {
-  async function added(isAliased = true): Promise<Known> {
-    const known = await stranger('tls_client_auth', { isAliased });
-    const { file, keyFile } = known.own;
-    expect(await add(known, '--client-cert', file, '--client-cert-key', keyFile)).toMatchObject({
-      exitCode: 0,
-    });
-    return known;
-  }
-
   test('a fresh token needs it no more; a refresh does', async () => {
     const { machine, own } = await added();
     expect(await login(machine)).toEqual(signedIn);
@@ -381,12 +367,8 @@ describe.skipIf(!canCertify)('what comes after the certificate was read', () => 
     const server = await startStrictServer(
       authority.certify({ name: 'server', alternatives: ['DNS:localhost'] }),
     );
-    const metadata = await published(acme);
     const endpoint = `https://localhost:${server.port}/request`;
-    publish(acme, {
-      ...metadata,
-      mtls_endpoint_aliases: { pushed_authorization_request_endpoint: endpoint },
-    });
+    publish(acme, { pushed_authorization_request_endpoint: endpoint });
     expect(await login(machine)).toEqual({
       exitCode: 5,
       stdout: '',
@@ -418,7 +400,7 @@ describe.skipIf(!canCertify)('what comes after the certificate was read', () => 
     ['a list', ['https://login.acme.test/token'], ' METADATA is malformed'],
   ])('an alias that is as no endpoint may be is refused: %s', async (_title, aliases, complaint) => {
     const { acme, machine } = await added();
-    publish(acme, { ...(await published(acme)), mtls_endpoint_aliases: aliases });
+    publish(acme, aliases);
     const text = complaint.replace('METADATA', `in the metadata of ${acme.issuer}`);
     expect(await login(machine)).toEqual({
       exitCode: 5,
@@ -427,6 +409,23 @@ describe.skipIf(!canCertify)('what comes after the certificate was read', () => 
     });
     expect(acme.requests.every(({ path }) => path === discovery)).toBe(true);
   });
+
+  test.runIf(isFull)(
+    'a server that says nothing is given up like every other, and nothing was sent to it',
+    { timeout: 30_000 },
+    async () => {
+      const { acme, machine } = await added();
+      const port = await startServer(() => {});
+      publish(acme, { pushed_authorization_request_endpoint: `https://localhost:${port}/request` });
+      expect(await login(machine)).toEqual({
+        exitCode: 6,
+        stdout: '',
+        stderr:
+          `error: cannot reach localhost:${port}: connection timed out\n` +
+          'hint: check the connection, then run the same command again; nothing that is stored was changed\n',
+      });
+    },
+  );
 
   test('an alias inside of the network is refused where the issuer is outside', async () => {
     const machine = newMachine({ AUTHCLI_STORE: 'file' });
@@ -446,10 +445,7 @@ describe.skipIf(!canCertify)('what comes after the certificate was read', () => 
     const { acme, machine } = await added();
     const plain = await startAcme({ pushedRequests: 'taken' });
     const endpoint = `${plain.issuer}/request`;
-    publish(acme, {
-      ...(await published(acme)),
-      mtls_endpoint_aliases: { pushed_authorization_request_endpoint: endpoint },
-    });
+    publish(acme, { pushed_authorization_request_endpoint: endpoint });
     expect(await login(machine)).toEqual({
       exitCode: 5,
       stdout: '',
@@ -459,20 +455,34 @@ describe.skipIf(!canCertify)('what comes after the certificate was read', () => 
   });
 });
 
-/** What the provider publishes, before anybody else has asked for it. */
-async function published(acme: Provider): Promise<object> {
-  const { port } = new URL(acme.issuer);
-  const options = { host: 'localhost', port, path: discovery, rejectUnauthorized: false };
-  const metadata: object = await new Promise((resolve, reject) => {
-    get(options, (response) => json(response).then((value) => resolve(Object(value)), reject)).on(
-      'error',
-      reject,
-    );
-  });
-  return metadata;
+/** Both in one. */
+function whole(authority: Authority, ...validity: [from: string, to: string]): string {
+  const { cert, key } = authority.certify({ name: 'gateway', alternatives: [`DNS:${name}`], validity });
+  return cert + key;
 }
 
-function publish(acme: Provider, metadata: object): void {
+/** Somebody who has told the machine of the certificate; the provider has addresses of their own for it. */
+async function added(): Promise<Known> {
+  const known = await stranger('tls_client_auth', { isAliased: true });
+  const { file, keyFile } = known.own;
+  expect(await add(known, '--client-cert', file, '--client-cert-key', keyFile)).toMatchObject({
+    exitCode: 0,
+  });
+  return known;
+}
+
+/** From now on its metadata have these aliases. */
+function publish(acme: Provider, aliases: unknown): void {
+  const { issuer } = acme;
+  const metadata = {
+    issuer,
+    authorization_endpoint: `${issuer}/auth`,
+    token_endpoint: `${issuer}/token`,
+    jwks_uri: `${issuer}/jwks`,
+    pushed_authorization_request_endpoint: `${issuer}/request`,
+    require_pushed_authorization_requests: true,
+    mtls_endpoint_aliases: aliases,
+  };
   const headers = { 'content-type': 'application/json' };
   acme.answerAlways(discovery, { status: 200, headers, body: JSON.stringify(metadata) });
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { Readable } from 'node:stream';
-import { connect, createSecureContext, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 
 import { timeLimit } from '../time-limit.js';
 import type { ClientCertificate } from './mutual-tls.js';
@@ -36,20 +36,15 @@ export async function httpsFetch(
 ): Promise<Response> {
   const url = new URL(address);
   const options = await tlsOptions(url, proxy, signal);
-  // Not among the options themselves, which Node prints where NODE_DEBUG says so.
-  const own = certificate && { secureContext: secureContextOf(certificate) };
+  const own = certificate && { cert: certificate.chain, key: certificate.key };
   const socket = await secured({ ...options, ...own }, signal);
   const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
     const request = httpsRequest(url, { method, signal, createConnection: () => socket });
-    // For the same reason.
+    // Not among the options, which Node prints where NODE_DEBUG says so.
     for (const [name, value] of Object.entries(headers)) request.setHeader(name, value);
     request.once('response', resolve).on('error', reject).end(body?.toString());
   });
   return asResponse(incoming);
-}
-
-function secureContextOf({ chain, key }: ClientCertificate): ConnectionOptions['secureContext'] {
-  return createSecureContext({ cert: chain, key });
 }
 
 /** What fails here has sent nothing of the request. */
