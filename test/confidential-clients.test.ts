@@ -17,6 +17,7 @@ import { until } from './support/processes.js';
 import { requirement } from './support/requirements.js';
 import { agent, newMachine, type Machine, type Outcome } from './support/run.js';
 import { atTerminal, scriptInstalled } from './support/terminal.js';
+import { good, quietLogin, wholeSession } from './support/whole-session.js';
 
 /** Of all the characters that some way of sending it might spoil. */
 const secret = 'canary-4711 /+=:%&"\'\\';
@@ -70,21 +71,6 @@ function formEncoded(text: string): string {
   return encodeURIComponent(text)
     .replace(/[-_.!~*'()]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%20', '+');
-}
-
-const good: Outcome = { exitCode: 0, stdout: expect.any(String), stderr: '' };
-/** Of the address alone is even a quiet person told. */
-const signedIn: Outcome = { exitCode: 0, stdout: '', stderr: expect.stringMatching(/^\n {2}http:\S+\n\n$/) };
-
-/** From the first sign-in to the last sign-out; everything that was said. */
-async function wholeSession(machine: Machine): Promise<string> {
-  const outcomes = [await login(machine)];
-  for (const argv of [['token'], ['token', '--force-refresh'], ['whoami', '--json'], ['logout', '-q']]) {
-    outcomes.push(await machine.spawn(argv));
-  }
-  expect(outcomes).toEqual([signedIn, good, good, good, good]);
-  expect(outcomes[3]?.stdout).toContain('"email":"jane@acme.test"');
-  return outcomes.map(({ stdout, stderr }) => stdout + stderr).join('');
 }
 
 function files(machine: Machine): string {
@@ -142,7 +128,7 @@ describe('a confidential client signs in, refreshes in the helper, says who it i
     expect(await machine.spawn(['provider', 'list', '--json'])).toMatchObject({
       stdout: '{"providers":{}}\n',
     });
-    expect(await login(machine, ...named, 'OTHER')).toEqual(signedIn);
+    expect(await login(machine, ...named, 'OTHER')).toEqual(quietLogin);
     expect(await machine.spawn(['provider', 'show', '--json'])).toMatchObject({
       stdout: `${JSON.stringify({
         issuer: acme.issuer,
@@ -165,7 +151,7 @@ describe('a confidential client signs in, refreshes in the helper, says who it i
         'error: the client secret is not there: GONE is not set\n' +
         'hint: set GONE, or name another place: authcli provider add … --force --client-secret-cmd COMMAND\n',
     });
-    expect(await login(machine, '--client-secret-env', 'ACME_SECRET')).toEqual(signedIn);
+    expect(await login(machine, '--client-secret-env', 'ACME_SECRET')).toEqual(quietLogin);
     const { stdout } = await machine.spawn(['provider', 'show', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({
       client: { authentication: 'client_secret_post', secret: { env: 'ACME_SECRET' } },
@@ -191,7 +177,7 @@ test('no program that is started inherits the variable of a secret, or finds it 
   );
   const waiting = login(machine, '-p', 'acme', '--browser', browser);
   const launch = await stubs.next();
-  expect(await waiting).toEqual(signedIn);
+  expect(await waiting).toEqual(quietLogin);
   expect(JSON.stringify([launch.env, launch.arguments])).not.toContain('canary');
 
   let seen: string[] = [];
@@ -462,7 +448,7 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a secret in 
       expect(await terminal.screen).toBe(
         'Client secret: \n✓ Added acme. Next: authcli login -p acme\nexit code 0\necho\n',
       );
-      expect(await login(machine)).toEqual(signedIn);
+      expect(await login(machine)).toEqual(quietLogin);
       expect(await machine.spawn(['logout', '-q'])).toEqual(good);
     },
   );

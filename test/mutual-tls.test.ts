@@ -18,11 +18,10 @@ import { newPrivateKey } from './support/provider-configuration.js';
 import type { Provider } from './support/provider.js';
 import { startProxy } from './support/proxy.js';
 import { agent, newMachine, untilShown, type Machine, type Outcome } from './support/run.js';
+import { good, quietLogin, wholeSession } from './support/whole-session.js';
 
 type Method = 'tls_client_auth' | 'self_signed_tls_client_auth';
 
-const good: Outcome = { exitCode: 0, stdout: expect.any(String), stderr: '' };
-const signedIn: Outcome = { exitCode: 0, stdout: '', stderr: expect.stringMatching(/^\n {2}https:\S+\n\n$/) };
 const discovery = '/.well-known/openid-configuration';
 const name = 'gateway.acme.test';
 
@@ -72,17 +71,6 @@ function add({ acme, machine }: Known, ...options: string[]): Promise<Outcome> {
   return machine.spawn(['provider', 'add', 'acme', ...named, ...options]);
 }
 
-/** From the first sign-in to the last sign-out; everything that was said. */
-async function liveThrough(machine: Machine): Promise<void> {
-  const outcomes = [await login(machine)];
-  for (const argv of [['token'], ['token', '--force-refresh'], ['whoami', '--json'], ['logout', '-q']]) {
-    outcomes.push(await machine.spawn(argv));
-  }
-  expect(outcomes).toEqual([signedIn, good, good, good, good]);
-  expect(outcomes[3]?.stdout).toContain('"email":"jane@acme.test"');
-  expect(outcomes[2]?.stdout).not.toBe(outcomes[1]?.stdout);
-}
-
 /** Where each of authcli's own requests went, and whose certificate it presented. */
 function presented({ issuer, requests }: Provider): string[] {
   const main = Number(new URL(issuer).port);
@@ -114,7 +102,7 @@ describe.skipIf(!canCertify)(
       const { acme, machine, own } = known;
       const options = ['--client-cert', own.file, '--client-cert-key', own.keyFile, '--client-auth', method];
       expect(await add(known, ...options)).toMatchObject({ exitCode: 0 });
-      await liveThrough(machine);
+      await wholeSession(machine);
       expect(presented(acme).toSorted()).toEqual(expectedAt(place));
       expect(
         acme.requests.filter(({ path }) => path.startsWith('/interaction/') || path === '/auth'),
@@ -129,7 +117,7 @@ describe.skipIf(!canCertify)(
       const { acme, machine } = await stranger('tls_client_auth', { isAliased: true });
       const named = ['--issuer', acme.issuer, '--client-id', 'cli', '--scope', 'openid email offline_access'];
       await machine.spawn(['provider', 'add', 'acme', ...named]);
-      await liveThrough(machine);
+      await wholeSession(machine);
       expect(presented(acme).filter((line) => !/^issuer \S+ no certificate$/.test(line))).toEqual([]);
     });
 
@@ -143,7 +131,7 @@ describe.skipIf(!canCertify)(
       const file = join(dirname(own.file), 'all.pem');
       writeFileSync(file, own.key + authority.cert + own.cert, { mode: 0o600 });
       expect(await add(known, '--client-cert', file)).toMatchObject({ exitCode: 0 });
-      await liveThrough(machine);
+      await wholeSession(machine);
       expect(presented(acme).toSorted()).toEqual(expectedAt('alias'));
       const ours = acme.requests.filter(({ path }) => proving.includes(path));
       expect(ours.every(({ remotePort = 0 }) => tunnels.has(remotePort))).toBe(true);
@@ -304,7 +292,7 @@ describe.skipIf(!canCertify)(
 describe.skipIf(!canCertify)('what comes after the certificate was read', () => {
   test('a fresh token needs it no more; a refresh does', async () => {
     const { machine, own } = await added();
-    expect(await login(machine)).toEqual(signedIn);
+    expect(await login(machine)).toEqual(quietLogin);
     rmSync(own.file);
     expect(await machine.spawn(['token'])).toEqual(good);
     expect(await machine.spawn(['token', '--force-refresh'])).toEqual({
@@ -328,7 +316,7 @@ describe.skipIf(!canCertify)('what comes after the certificate was read', () => 
 
   test('a request that presents it is held to the same limits as every other', async () => {
     const { acme, machine } = await added();
-    expect(await login(machine)).toEqual(signedIn);
+    expect(await login(machine)).toEqual(quietLogin);
     const refresh = ['token', '--force-refresh'];
     const aliased = new URL(acme.issuer).hostname;
     const refused = async (status: number, headers: Record<string, string>, body = '') => {
