@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { ClientMetadata } from 'oidc-provider';
@@ -121,6 +121,22 @@ describe.skipIf(!canCertify)(
       expect(presented(acme).filter((line) => !/^issuer \S+ no certificate$/.test(line))).toEqual([]);
     });
 
+    test('with nothing configured: where it is is saved, once it has worked', async () => {
+      const { acme, machine, authority, own } = await stranger('tls_client_auth');
+      const named = ['-p', 'acme', '--issuer', acme.issuer, '--client-id', 'gateway', '--scope', 'openid'];
+      const wrong = ['--client-cert', authority.file, '--client-cert-key', authority.keyFile];
+      expect(await login(machine, ...named, ...wrong)).toMatchObject({ exitCode: 5, stdout: '' });
+      const list = () => machine.spawn(['provider', 'list', '--json']);
+      expect(await list()).toMatchObject({ stdout: '{"providers":{}}\n' });
+      const right = { AUTHCLI_CLIENT_CERT: relative('', own.file), AUTHCLI_CLIENT_CERT_KEY: own.keyFile };
+      const argv = ['login', '-q', '--browser', agent, ...named];
+      expect(await machine.spawn(argv, right)).toEqual(quietLogin);
+      const certificate = { file: own.file, key: own.keyFile };
+      const client = { authentication: 'tls_client_auth', certificate };
+      const entry = { issuer: acme.issuer, clientId: 'gateway', scope: 'openid', client };
+      expect(await list()).toMatchObject({ stdout: `${JSON.stringify({ providers: { acme: entry } })}\n` });
+    });
+
     test('through a proxy, with the key and the chain in one file and in any order', async () => {
       const { port, tunnels } = await startProxy();
       const known = await stranger('tls_client_auth', {
@@ -190,6 +206,15 @@ describe.skipIf(!canCertify)(
         ({ cert }) => cert + newPrivateKey('RS256').export({ type: 'pkcs8', format: 'pem' }).toString(),
         'the private key belongs to another certificate',
         anotherKey,
+      ],
+      [
+        'it is too weak',
+        ({ authority }) => {
+          const weak = authority.certify({ name: 'gateway', alternatives: [`DNS:${name}`], kind: 'rsa:512' });
+          return weak.cert + weak.key;
+        },
+        'OpenSSL does not take it: ee key too small',
+        another,
       ],
       [
         'it has expired',

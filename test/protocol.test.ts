@@ -95,7 +95,8 @@ describe('private_key_jwt: the client proves itself with a key', () => {
     }
   });
 
-  const another = 'name the file of the private key: authcli provider add … --force --client-key PATH';
+  const another =
+    'name the file of the private key, PEM or JWK: authcli provider add … --force --client-key PATH';
   const kinds = 'use an RSA key of 2048 bits or more, an EC key (P-256, P-384, P-521) or an Ed25519 key';
   const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
   const spki = { type: 'spki', format: 'pem' } as const;
@@ -126,8 +127,8 @@ describe('private_key_jwt: the client proves itself with a key', () => {
       'it holds a certificate and no private key',
       another,
     ],
-    ['something else', () => 'hello', 'it holds no private key in PEM or JWK form', another],
-    ['bytes', () => '0\0\u0082\u0001', 'it holds no private key in PEM or JWK form', another],
+    ['something else', () => 'hello', 'it holds no private key in PEM form', another],
+    ['bytes', () => '0\0\u0082\u0001', 'it holds no private key in PEM form', another],
     [
       'half a key',
       (pem) => pem.replace(/(?<=\n).{40}/, ''),

@@ -1,6 +1,7 @@
 import { X509Certificate, type KeyObject } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 
-import { AuthError } from '../errors.js';
+import { AuthError, systemErrorCode } from '../errors.js';
 import { shellWord } from '../remote-text.js';
 import type { ClientCertificate } from './mutual-tls.js';
 import { readPrivateKey, type Fault } from './private-key.js';
@@ -26,11 +27,20 @@ export function parseClientCertificate(certificate: Named, key: Named, now: Date
     });
   }
   assertCurrent(own, now, refuse);
-  const chain = [own, ...found.filter((one) => one !== own)];
-  return {
-    chain: chain.map(String).join(''),
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-  };
+  const chain = [own, ...found.filter((one) => one !== own)].map(String).join('');
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  assertStrong({ chain, key: pem }, refuse);
+  return { chain, key: pem };
+}
+
+/** OpenSSL has a limit below which it shows no certificate; it would say so only when a connection is made. */
+function assertStrong({ chain, key }: ClientCertificate, refuse: (fault: Fault) => AuthError): void {
+  try {
+    createSecureContext({ cert: chain, key });
+  } catch (error) {
+    const code = systemErrorCode(error)?.replace(/^ERR_(OS)?SSL_/, '') ?? 'unknown failure';
+    throw refuse({ reason: `OpenSSL does not take it: ${code.toLowerCase().replaceAll('_', ' ')}` });
+  }
 }
 
 function readCertificates(

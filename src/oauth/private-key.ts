@@ -38,5 +38,5 @@ function faultOf(text: string, place: string): Fault {
   }
   if (labels.some((label) => label.endsWith('PUBLIC KEY'))) return { reason: 'it holds a public key only' };
   if (labels.includes('CERTIFICATE')) return { reason: 'it holds a certificate and no private key' };
-  return { reason: 'it holds no private key in PEM or JWK form' };
+  return { reason: 'it holds no private key in PEM form' };
 }

@@ -125,7 +125,8 @@ function describe({ asymmetricKeyType: type, asymmetricKeyDetails: details }: Ke
 }
 
 function missingKey(place: string, { reason, hint }: Fault): AuthError {
-  const usual = 'name the file of the private key: authcli provider add … --force --client-key PATH';
+  const usual =
+    'name the file of the private key, PEM or JWK: authcli provider add … --force --client-key PATH';
   return wrongKey(place, { reason, hint: hint ?? usual });
 }
 

@@ -26,6 +26,8 @@ export interface Subject {
   readonly alternatives: readonly string[];
   /** `YYYYMMDD`; today and tomorrow, when absent. */
   readonly validity?: readonly [from: string, to: string];
+  /** For `openssl req -newkey`; one on the curve P-256, when absent. */
+  readonly kind?: string;
 }
 
 /** Its own certificate is for NODE_EXTRA_CA_CERTS. */
@@ -35,7 +37,7 @@ export interface Authority extends CertificateFiles {
   certify(subject: Subject): CertificateFiles;
 }
 
-const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const p256 = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
 
 /** As `openssl ca` wants it. */
 const policy = `[ca]
@@ -58,18 +60,26 @@ export function newAuthority(name = 'Acme Test CA'): Authority {
     return { file, keyFile, cert: readFileSync(file, 'utf8'), key: readFileSync(keyFile, 'utf8') };
   };
   const written = ['-keyout', 'ca.key', '-out', 'ca.pem', '-addext', 'keyUsage=critical,keyCertSign'];
-  openssl('req', '-x509', ...newKey, '-subj', `/O=Acme Inc/CN=${name}`, ...written);
+  openssl('req', '-x509', '-nodes', ...p256, '-subj', `/O=Acme Inc/CN=${name}`, ...written);
   writeFileSync(
     inFolder('ca.cnf'),
     `${policy}database = ${inFolder('issued')}\nnew_certs_dir = ${folder}\n[policy]\ncommonName = supplied\n`,
   );
   writeFileSync(inFolder('issued'), '');
   let count = 0;
-  const certify = ({ name: subject, alternatives, validity }: Subject): CertificateFiles => {
+  const certify = ({ name: subject, alternatives, validity, kind }: Subject): CertificateFiles => {
     const place = `${(count += 1)}`;
     const extensions = ['-addext', `subjectAltName=${alternatives.join(',')}`];
     const request = ['-keyout', `${place}.key`, '-out', `${place}.csr`];
-    openssl('req', ...newKey, '-subj', `/CN=${subject}`, ...extensions, ...request);
+    openssl(
+      'req',
+      '-nodes',
+      ...(kind ? ['-newkey', kind] : p256),
+      '-subj',
+      `/CN=${subject}`,
+      ...extensions,
+      ...request,
+    );
     const [from, to] = validity ?? [];
     const dates = to === undefined ? [] : ['-startdate', `${from}000000Z`, '-enddate', `${to}000000Z`];
     const signing = ['-name', 'ca', '-cert', 'ca.pem', '-keyfile', 'ca.key', '-create_serial', ...dates];
