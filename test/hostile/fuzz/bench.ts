@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { getuid } from 'node:process';
 
 import { serveRefresh } from '../../../src/client/refresh-helper.js';
+import { overlookCanaries } from '../../support/canaries.js';
 import { newcomer } from '../../support/newcomer.js';
 import type { Answer, Provider } from '../../support/provider.js';
 import type { Machine, Outcome } from '../../support/run.js';
@@ -26,6 +27,7 @@ export const code = 'canary-code-4f1b';
 export const json = { 'content-type': 'application/json' };
 
 export async function newBench(): Promise<Bench> {
+  overlookCanaries();
   const { acme, machine } = await newcomer({ AUTHCLI_STORE: 'file' }, { idTokenSigningAlg: 'ES256' });
   acme.answerAlways('/jwks', { status: 200, headers: json, body: JSON.stringify({ keys: [jwk] }) });
   const sessions = join(machine.folder, 'state', 'sessions');

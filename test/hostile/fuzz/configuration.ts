@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import { readJsonObject, type Fields } from './read-json.js';
 import { invalid, open, type Finding } from './verdict.js';
 
@@ -107,7 +109,7 @@ export const goodSettings = {
 /** No rules but the schema say what else would be good, so that a change may end either way. */
 function judgeSettings(fields: Fields): Finding[] {
   return Object.entries(goodSettings).flatMap(([name, good]) =>
-    !fields.has(name) || JSON.stringify(fields.get(name)) === JSON.stringify(good) ? [] : [open(name)],
+    !fields.has(name) || isDeepStrictEqual(fields.get(name), good) ? [] : [open(name)],
   );
 }
 

@@ -33,7 +33,8 @@ export function exitCodesOfRefusal(
   { status, headers, body }: TokenAnswer,
   at: 'sign-in' | 'refresh',
 ): readonly number[] {
-  if (status < 400) return [5];
+  // A challenge says who refused, whatever status it comes with.
+  if (status < 400) return headers['www-authenticate'] === undefined ? [5] : [3, 5];
   if (status >= 500 || status === 429 || status === 408) return [6];
   const { findings, fields, repeats } = readJsonObject(body);
   const isPlain = findings.length === 0 && !repeats.atTop && headers['www-authenticate'] === undefined;
