@@ -11,7 +11,7 @@ import { newcomerWith, type Newcomer } from './support/newcomer.js';
 import type { Provider } from './support/provider.js';
 import { requirement } from './support/requirements.js';
 import { behind, newMachine, type Machine } from './support/run.js';
-import { approves, authorizationResponse, browserOf } from './support/user-agents.js';
+import { approves, authorizationResponse, browserOf, oneBrowser } from './support/user-agents.js';
 
 const hasIpv6 = Object.values(networkInterfaces())
   .flatMap((each) => each ?? [])
@@ -147,6 +147,103 @@ describe('the redirect URI that a provider compares', () => {
     ]);
     expect(paths[0]).not.toBe(paths[1]);
   });
+});
+
+/** At a provider that knows these redirect URIs alone; what the entry says of them then. */
+async function added(uris: string[], ...options: string[]) {
+  const { acme, machine } = await registered(uris);
+  const named = ['--issuer', acme.issuer, '--client-id', 'app', '--scope', 'openid offline_access'];
+  const outcome = await machine.spawn(['provider', 'add', 'acme', '--force', ...named, ...options]);
+  expect(outcome).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr: '✓ Added acme. Next: authcli login -p acme\n',
+  });
+  const shown = await machine.run(['provider', 'show', '--json']);
+  const { redirect }: { redirect: object } = JSON.parse(shown.stdout);
+  return { acme, machine, redirect };
+}
+
+describe('provider add keeps what is registered there, for every login', () => {
+  test('the ports, of which the first free one is taken', async () => {
+    const [taken, free] = [await takenPort(), await freePort()];
+    const uris = [taken, free].map((port) => `http://127.0.0.1:${port}/callback`);
+    const { acme, machine, redirect } = await added(uris, '--port', `${taken},${free}`);
+    expect(redirect).toEqual({ ports: [taken, free] });
+    expect(await login(machine)).toEqual(signedIn);
+    expect(redirectUrisOf(acme)).toEqual([uris[1], uris[1]]);
+  });
+
+  test('the URI, from its host to its path', async () => {
+    const uri = `http://localhost:${await freePort()}/oauth/back`;
+    const { acme, machine, redirect } = await added([uri], '--redirect-uri', uri);
+    expect(redirect).toEqual({ uri });
+    expect(await login(machine)).toEqual(signedIn);
+    expect(redirectUrisOf(acme)).toEqual([uri, uri]);
+  });
+
+  test('a URI without a port, and ports', async () => {
+    const [taken, free] = [await takenPort(), await freePort()];
+    const uris = [taken, free].map((port) => `http://127.0.0.1:${port}/cb`);
+    const options = ['--redirect-uri', 'http://127.0.0.1/cb', '--port', `${taken}`, '--port', `${free}`];
+    const { acme, machine, redirect } = await added(uris, ...options);
+    expect(redirect).toEqual({ uri: 'http://127.0.0.1/cb', ports: [taken, free] });
+    expect(await login(machine)).toEqual(signedIn);
+    expect(redirectUrisOf(acme)).toEqual([uris[1], uris[1]]);
+  });
+
+  test('in place of what a preset says, which tells what to register', async () => {
+    const machine = newMachine();
+    const preset = ['--preset', 'erp-net', '--set', 'instance=demodb.my.erp.net', '--client-id', 'app'];
+    expect(await machine.run(['provider', 'add', 'erp', ...preset, '--port', '8920,8921'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr:
+        '✓ Added erp. Next: authcli login -p erp\n' +
+        'To be registered at ERP.net: http://127.0.0.1:8920/callback, http://127.0.0.1:8921/callback\n',
+    });
+  });
+
+  test.each([
+    [
+      ['--port', '0'],
+      'error: --port 0 is no port that could be registered\n' +
+        'hint: leave out --port: the system chooses one at each sign-in\n',
+    ],
+    [['--port', '8910,x'], 'error: --port must be a port, 0 to 65535\n'],
+    [
+      ['--redirect-uri', 'http://acme.test/callback'],
+      'error: --redirect-uri must be a redirect URI such as http://127.0.0.1:8910/callback, ' +
+        'but it is plain http, which is accepted on this machine only\n',
+    ],
+    [
+      ['--redirect-uri', 'http://127.0.0.1:8911/callback', '--port', '8910'],
+      'error: --redirect-uri names the host and the port already\nhint: leave out --port and --listen\n',
+    ],
+    [
+      ['--redirect-uri', 'https://acme.test/back', '--port', '8910'],
+      'error: nobody can listen at the redirect URI https://acme.test/back\n' +
+        'hint: leave out --port and --listen: the response is pasted into the terminal\n',
+    ],
+  ])('%j is refused', async (options, stderr) => {
+    const machine = newMachine();
+    const named = ['provider', 'add', 'acme', '--issuer', 'https://acme.test', '--client-id', 'x'];
+    expect(await machine.run([...named, ...options])).toEqual({ exitCode: 2, stdout: '', stderr });
+    expect(await machine.run(['provider', 'list', '--json'])).toMatchObject({ stdout: '{"providers":{}}\n' });
+  });
+});
+
+test('a browser that signs out at the provider too comes back to that URI', async () => {
+  const uri = `http://127.0.0.1:${await freePort()}/oauth/back`;
+  const client = { redirect_uris: [uri], post_logout_redirect_uris: [uri] };
+  const { acme, machine } = await newcomerWith(client, { redirect: { uri } });
+  const browser = browserOf(oneBrowser());
+  expect(await machine.run(['login', '-q', '--prompt', 'consent'], browser)).toEqual(signedIn);
+  expect(await machine.run(['logout', '--end-session'], browser)).toMatchObject({
+    exitCode: 0,
+    stderr: expect.stringMatching(/✓ Signed out at acme too\.\n$/),
+  });
+  expect(acme.requestsTo('/session/end')[0]?.parameters['post_logout_redirect_uri']).toBe(uri);
 });
 
 describe('where a provider insists on localhost', () => {

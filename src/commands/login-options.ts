@@ -1,9 +1,9 @@
 import { AuthError } from '../errors.js';
 import { isLoopback } from '../loopback.js';
-import { redirectUriFault } from '../providers/redirect.js';
 import { duration, flagOf, type OptionTable, type OptionValues } from './options.js';
 import { browserOptions } from './browser-options.js';
 import { clientOptions } from './client-options.js';
+import { redirectOptions } from './redirect-options.js';
 import { clientIdentifier, nameAndValue, requestedClaims, resourceIndicator } from './values.js';
 
 /** What the flow itself sets: replacing one of these would undo a protection, or contradict an option of its own. */
@@ -79,17 +79,7 @@ export const loginOptions = {
     parse: (text) => parameter(text, '--token-param'),
     summary: 'add to the token request',
   },
-  port: {
-    value: 'N',
-    list: true,
-    parse: ports,
-    summary: 'listen on the first free one of these ports, such as 8910,8911 (default: one from the system)',
-  },
-  redirectUri: {
-    value: 'URI',
-    parse: redirectUri,
-    summary: 'where the answer comes in: http on this machine, or any other, from which you paste it',
-  },
+  ...redirectOptions,
   listen: {
     value: 'ADDR',
     parse: loopbackHost,
@@ -118,20 +108,6 @@ function parameter(text: string, option: string): readonly [string, string] {
     });
   }
   return [name, value];
-}
-
-function ports(text: string): readonly number[] {
-  return text.split(',').map((one) => {
-    const number = Number(one);
-    if (!/^\d{1,5}$/.test(one) || number > 65_535) throw new Error('a port, 0 to 65535');
-    return number;
-  });
-}
-
-function redirectUri(text: string): string {
-  const fault = redirectUriFault(text);
-  if (fault === undefined) return text;
-  throw new Error(`a redirect URI such as http://127.0.0.1:8910/callback, but it ${fault}`);
 }
 
 /** As a redirect URI has it. */

@@ -25,6 +25,7 @@ import {
   type Context,
 } from './command.js';
 import { passphraseSource } from './passphrase.js';
+import { redirectOptions, withRedirect } from './redirect-options.js';
 import { clientIdentifier, nameAndValue, scopeOf } from './values.js';
 import type { OptionTable, OptionValues } from './options.js';
 
@@ -91,6 +92,7 @@ const addOptions = {
   },
   ...clientOptions,
   ...keychainOption,
+  ...redirectOptions,
   force: { summary: 'replace a provider of this name' },
 } as const satisfies OptionTable;
 
@@ -155,7 +157,7 @@ async function newEntry(
   }
   assertIssuer(issuer, usage);
   const entry = { issuer, clientId, ...(scope && { scope: scopeOf(scope) }) };
-  return { entry: withClient(entry, options, context), advice: [] };
+  return { entry: withRedirect(withClient(entry, options, context), options), advice: [] };
 }
 
 /** Its client ID is for the provider to give. */
@@ -178,7 +180,7 @@ function toBeRegistered(
     });
   }
   assertIssuer(issuer, usage);
-  return { issuer, clientId: '', ...(scope && { scope: scopeOf(scope) }) };
+  return withRedirect({ issuer, clientId: '', ...(scope && { scope: scopeOf(scope) }) }, options);
 }
 
 async function registered(name: string, entry: ProviderEntry, context: Context): Promise<ProviderEntry> {
@@ -203,11 +205,8 @@ async function fromPreset(
   }
   const expanded = expandPreset(preset, Object.fromEntries(settings), clientId);
   const clientAuth = options.clientAuth ?? (namesSecret(options) ? preset.secret?.authentication : undefined);
-  const entry = withClient(
-    { ...expanded, ...(issuer && { issuer }), ...(scope && { scope: scopeOf(scope) }) },
-    { ...options, clientAuth },
-    context,
-  );
+  const own = { ...expanded, ...(issuer && { issuer }), ...(scope && { scope: scopeOf(scope) }) };
+  const entry = withRedirect(withClient(own, { ...options, clientAuth }, context), options);
   assertIssuer(entry.issuer, addCommand(preset, name));
   const advice = [`To be registered at ${preset.name}: ${redirectUris(entry).join(', ')}`];
   if (preset.secret?.need === 'required' && entry.client?.secret === undefined) {

@@ -25,8 +25,12 @@ export interface RedirectChoice {
 type RedirectEntry = NonNullable<ProviderEntry['redirect']>;
 
 export function chooseRedirect(entry: RedirectEntry = {}, choice: RedirectChoice = {}): Redirect {
-  const uri = choice.uri ?? entry.uri;
-  const known = uri === undefined ? loopback(entry) : redirectOf(uri);
+  const known =
+    choice.uri !== undefined
+      ? redirectOf(choice.uri)
+      : entry.uri !== undefined
+        ? redirectOf(entry.uri, entry.ports)
+        : loopback(entry);
   if (known.kind === 'elsewhere') {
     if (choice.host === undefined && choice.ports === undefined) return known;
     throw new AuthError('usage', `nobody can listen at the redirect URI ${known.uri}`, {
@@ -82,8 +86,8 @@ function loopback({ host = '127.0.0.1', ports, path = '/callback' }: RedirectEnt
   return { kind: 'loopback', host, ports, path };
 }
 
-function redirectOf(uri: string): Redirect {
+function redirectOf(uri: string, ports?: readonly number[]): Redirect {
   const { protocol, hostname: host, port, pathname: path } = new URL(uri);
   if (protocol !== 'http:') return { kind: 'elsewhere', uri };
-  return { kind: 'loopback', host, ports: port === '' ? undefined : [Number(port)], path };
+  return { kind: 'loopback', host, ports: ports ?? (port === '' ? undefined : [Number(port)]), path };
 }
