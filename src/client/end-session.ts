@@ -4,6 +4,7 @@ import { listenForAuthorizationResponse } from '../callback/listener.js';
 import { carriesState } from '../callback/response-parameters.js';
 import { buildEndSessionUrl } from '../oauth/end-session.js';
 import type { Provider } from '../providers/provider.js';
+import { chooseRedirect } from '../providers/redirect.js';
 import { serverMetadata } from './server-metadata.js';
 import { aborted, showInBrowser } from './show-in-browser.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -37,7 +38,7 @@ export async function endSession(
   conversation: EndSessionConversation,
   surroundings: ClientSurroundings,
 ): Promise<SessionEnd> {
-  const { name, clientId, redirect = {} } = provider;
+  const { name, clientId } = provider;
   const metadata = await serverMetadata(provider, surroundings, { isFresh: false });
   if (metadata.end_session_endpoint === undefined) return 'unsupported';
   const visit = (postLogout?: { redirectUri: string; state: string }) => {
@@ -45,12 +46,12 @@ export async function endSession(
     conversation.endSessionUrl(url, browser === 'none');
     return showInBrowser(url, browser, (reason) => conversation.browserNotLaunched(reason), surroundings);
   };
-  if (redirect.uri !== undefined) {
+  const redirect = chooseRedirect(provider.redirect);
+  if (redirect.kind === 'elsewhere') {
     await visit();
     return 'left_to_browser';
   }
-  const { host = '127.0.0.1', ports = [0], path = '/callback' } = redirect;
-  const listener = await listenForAuthorizationResponse({ host, ports, path, expects: 'any_return' });
+  const listener = await listenForAuthorizationResponse({ ...redirect, expects: 'any_return' });
   try {
     const state = randomBytes(32).toString('base64url');
     const returning = listener.receive(state);
