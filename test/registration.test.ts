@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
+import { redirectUris } from '../src/providers/expand-preset.js';
+import type { ProviderEntry } from '../src/providers/provider.js';
 import { secretService } from '../src/store/secret-service.js';
+import { pendingLogin } from './hostile/pending-login.js';
 import { forThisTest, keyringInstalled, startKeyring } from './support/keyring.js';
 import { login, startAcme } from './support/newcomer.js';
 import type { Answer, Provider } from './support/provider.js';
@@ -14,9 +17,10 @@ function register(machine: Machine, { issuer }: Provider, ...options: string[]):
   return machine.spawn(['provider', 'add', 'acme', '--issuer', issuer, '--register', ...options]);
 }
 
-async function entryOf(machine: Machine): Promise<unknown> {
+async function entryOf(machine: Machine): Promise<ProviderEntry> {
   const { stdout } = await machine.run(['provider', 'show', 'acme', '--json']);
-  return JSON.parse(stdout);
+  const entry: ProviderEntry = JSON.parse(stdout);
+  return entry;
 }
 
 async function expectNothingAdded(machine: Machine): Promise<void> {
@@ -27,7 +31,7 @@ function json(status: number, body: object): Answer {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-test('a client that the provider has registered signs in, refreshes and signs out', async () => {
+test('a client is registered with a redirect URI that no other provider has, and answers come in there alone', async () => {
   const acme = await startAcme({ registration: 'anybody' });
   const machine = newMachine({ AUTHCLI_STORE: 'file' });
   expect(await register(machine, acme, '--scope', scope)).toEqual({
@@ -39,15 +43,37 @@ test('a client that the provider has registered signs in, refreshes and signs ou
     'GET /.well-known/openid-configuration',
     'POST /reg',
   ]);
-  expect(await entryOf(machine)).toEqual({ issuer: acme.issuer, clientId: expect.any(String), scope });
-  expect(await login(machine)).toMatchObject({ exitCode: 0, stdout: '' });
-  for (const argv of [['token'], ['token', '--force-refresh'], ['whoami', '--json'], ['logout']]) {
-    expect(await machine.spawn(argv)).toMatchObject({ exitCode: 0 });
+  const entry = { issuer: acme.issuer, clientId: expect.any(String), scope };
+  expect(await entryOf(machine)).toEqual({ ...entry, redirect: { path: '/callback/acme' } });
+  const pending = await pendingLogin(machine);
+  const response = await pending.response();
+  expect(response.pathname).toBe('/callback/acme');
+  for (const path of ['/callback', '/callback/other', '/callback/acme/']) {
+    expect((await fetch(new URL(path + response.search, response))).status).toBe(404);
   }
-  expect(acme.requestsTo('/token').map(({ parameters }) => parameters['grant_type'])).toEqual([
-    'authorization_code',
-    'refresh_token',
-  ]);
+  expect((await fetch(response)).status).toBe(200);
+  expect(await pending.outcome).toMatchObject({ exitCode: 0, stdout: '' });
+});
+
+test.each<[options: string[], redirect: object]>([
+  [['--port', '8910,8911'], { ports: [8910, 8911], path: '/callback/acme' }],
+  [['--redirect-uri', 'http://127.0.0.1:8910/back'], { uri: 'http://127.0.0.1:8910/back' }],
+  [['--redirect-uri', 'https://acme.test/back'], { uri: 'https://acme.test/back' }],
+  [['--redirect-uri', 'test.acme.cli:/back'], { uri: 'test.acme.cli:/back' }],
+])('%j: the provider is told of that, and knows no other', async (options, redirect) => {
+  const acme = await startAcme({ registration: 'anybody' });
+  const machine = newMachine({ AUTHCLI_STORE: 'file' });
+  expect(await register(machine, acme, ...options)).toMatchObject({ exitCode: 0, stdout: '' });
+  const entry = await entryOf(machine);
+  expect(entry).toEqual({ issuer: acme.issuer, clientId: expect.any(String), redirect });
+  const uris = redirectUris({ redirect });
+  const statuses = [...uris, 'http://127.0.0.1:8910/callback'].map(async (uri) => {
+    const asked = { client_id: entry.clientId, redirect_uri: uri, response_type: 'code', scope: 'openid' };
+    const pkce = { code_challenge: 'x'.repeat(43), code_challenge_method: 'S256' };
+    const query = new URLSearchParams({ ...asked, ...pkce }).toString();
+    return (await fetch(`${acme.issuer}/auth?${query}`, { redirect: 'manual' })).status;
+  });
+  expect(await Promise.all(statuses)).toEqual([...uris.map(() => 303), 400]);
 });
 
 describe('a provider that registers nobody, or not this', () => {
@@ -149,7 +175,7 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a secret tha
     application_type: 'native' as const,
     token_endpoint_auth_method: 'client_secret_post' as const,
     grant_types: ['authorization_code', 'refresh_token'],
-    redirect_uris: ['http://127.0.0.1/callback'],
+    redirect_uris: ['http://127.0.0.1/callback/acme'],
   };
 
   test('goes into the keychain, and is used', async () => {
@@ -164,6 +190,7 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a secret tha
       issuer: acme.issuer,
       clientId: 'corp',
       scope,
+      redirect: { path: '/callback/acme' },
       client: { authentication: 'client_secret_post', secret: { keychain: true } },
     });
     expect(await login(machine)).toMatchObject({ exitCode: 0 });
@@ -199,6 +226,10 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a secret tha
     const machine = newMachine({ AUTHCLI_STORE: 'file' });
     acme.answerNext('/reg', json(201, { ...registered, token_endpoint_auth_method: 'none' }));
     expect(await register(machine, acme)).toMatchObject({ exitCode: 0 });
-    expect(await entryOf(machine)).toEqual({ issuer: acme.issuer, clientId: 'corp' });
+    expect(await entryOf(machine)).toEqual({
+      issuer: acme.issuer,
+      clientId: 'corp',
+      redirect: { path: '/callback/acme' },
+    });
   });
 });

@@ -180,7 +180,11 @@ function toBeRegistered(
     });
   }
   assertIssuer(issuer, usage);
-  return withRedirect({ issuer, clientId: '', ...(scope && { scope: scopeOf(scope) }) }, options);
+  const described: ProviderEntry = { issuer, clientId: '', ...(scope && { scope: scopeOf(scope) }) };
+  const entry = withRedirect(described, options);
+  if (options.redirectUri !== undefined) return entry;
+  // RFC 9700 4.4.2.2: what another provider sends here is not taken for an answer of this one.
+  return { ...entry, redirect: { ...entry.redirect, path: `/callback/${name}` } };
 }
 
 async function registered(name: string, entry: ProviderEntry, context: Context): Promise<ProviderEntry> {
