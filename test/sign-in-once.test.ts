@@ -1,11 +1,13 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 
 import { expect, test } from 'vitest';
 
 import { pendingLogin } from './hostile/pending-login.js';
-import { newcomer } from './support/newcomer.js';
-import { agent, type Machine } from './support/run.js';
+import { newcomer, newcomerWith } from './support/newcomer.js';
+import { agent, type Machine, type Outcome } from './support/run.js';
+import { authorizationResponse } from './support/user-agents.js';
 
 function filesOfTheLogin({ folder }: Machine): string[] {
   return readdirSync(join(folder, 'state', 'sessions')).filter((name) => name.endsWith('@login'));
@@ -57,6 +59,33 @@ test('a login that asks for something else goes its own way', async () => {
   expect(await second.signIn()).toMatchObject({ exitCode: 0, stdout: '' });
   expect(await first.signIn()).toMatchObject({ exitCode: 0, stdout: '' });
   expect(acme.requestsTo('/token')).toHaveLength(2);
+});
+
+test('where the person brings the answer, each terminal shows an address of its own, and takes the answer to that', async () => {
+  const uri = 'https://acme.test/oauth/back';
+  const client = { redirect_uris: [uri], application_type: 'web' as const };
+  const { acme, machine } = await newcomerWith(client, { redirect: { uri } });
+  const begin = () => {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    return new Promise<{ url: URL; stdin: PassThrough; outcome: Promise<Outcome> }>((resolve, reject) => {
+      const outcome = machine.run(['login', '-q', '--prompt', 'consent'], {
+        stdin,
+        isTerminal: true,
+        openBrowser: async (url) => {
+          resolve({ url, stdin, outcome });
+          return { kind: 'launched' };
+        },
+      });
+      void outcome.then(({ stderr }) => reject(new Error(stderr)));
+    });
+  };
+  const [first, second] = [await begin(), await begin()];
+  for (const { url, stdin, outcome } of [second, first]) {
+    stdin.write(`${(await authorizationResponse(url, new URL(uri))).href}\n`);
+    expect(await outcome).toMatchObject({ exitCode: 0, stdout: '' });
+  }
+  expect(acme.requestsTo('/token')).toHaveLength(2);
+  expect(await machine.run(['token'])).toMatchObject({ exitCode: 0, stderr: '' });
 });
 
 test('a login whose time is up stops waiting for the first', async () => {

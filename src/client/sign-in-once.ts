@@ -32,6 +32,9 @@ export async function signInOnce(
   assertPossible(redirect, request, conversation);
   const begunAt = now().toISOString();
   new SessionWriter(store).makeFolders();
+  // What the person brings belongs into the terminal that shows the URL for it: another process has nothing to wait for.
+  if (redirect.kind === 'elsewhere')
+    return signIn(provider, request, redirect, conversation, store, surroundings);
   const note = loginNote(provider, request, store, surroundings);
   const lock = await openLock(note.lockPath, ownership);
   try {
