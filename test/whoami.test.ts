@@ -81,7 +81,7 @@ test('a provider without ID tokens names the account in its own way', async () =
       },
     },
   });
-  for (let times = 0; times < 3; times++) {
+  for (let times = 0; times < 2; times++) {
     acme.answerNext('/profile', { status: 200, headers: json, body: JSON.stringify(profile) });
   }
   const signedIn = await machine.run(['login', '--json', '--prompt', 'consent'], browserOf(approves));
@@ -92,4 +92,10 @@ test('a provider without ID tokens names the account in its own way', async () =
   const outcome = await machine.spawn(['whoami', '--json', '-a', 'jane']);
   expect(outcome).toMatchObject({ exitCode: 0, stderr: '' });
   expect(JSON.parse(outcome.stdout)).toMatchObject({ sub: '4711', preferred_username: 'jane' });
+  // Nothing else says who it is.
+  acme.answerNext('/profile', {
+    status: 401,
+    headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+  });
+  expect(await machine.spawn(['whoami'])).toMatchObject({ exitCode: 5, stdout: '' });
 });

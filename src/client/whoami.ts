@@ -13,14 +13,21 @@ export async function whoami(
   acquire: () => Promise<AcquiredToken>,
   surroundings: ClientSurroundings,
 ): Promise<Claims> {
-  const { fetchClaims, hasUserinfo } = await import('../oauth/userinfo.js');
+  const { fetchClaims, hasUserinfo, isTokenRefusal } = await import('../oauth/userinfo.js');
   const stated = session.idToken === null ? accountClaims(session.account) : idTokenClaims(session.idToken);
   const client = await connect(provider, surroundings);
   if (!hasUserinfo(client)) return stated;
   const { token } = await acquire();
   surroundings.conceal(token);
   const held = { accessToken: token, proofKey: session.proofKey };
-  return { ...stated, ...(await fetchClaims(client, held, session.account.sub, surroundings)) };
+  try {
+    return { ...stated, ...(await fetchClaims(client, held, session.account.sub, surroundings)) };
+  } catch (error) {
+    // RFC 8707: what is for an API of its own is not for the userinfo endpoint, and who signed in is known all the same.
+    if (session.idToken === null || !isTokenRefusal(error)) throw error;
+    surroundings.ownership.warn(`as of the sign-in: ${error.message}`);
+    return stated;
+  }
 }
 
 /** What was said at the sign-in where there is no ID token. */

@@ -114,7 +114,7 @@ export async function signInAs(
       screen,
     );
     await screen.close();
-    warnOfGaps(signedIn, context);
+    warnOfGaps(signedIn, options, context);
     warnOfWeakSignIn(signedIn, options, context);
     await keepChoiceOfStore(context);
     return signedIn;
@@ -181,7 +181,11 @@ async function keepChoiceOfStore(context: Context): Promise<void> {
   }
 }
 
-function warnOfGaps({ stored, requestedScope }: SignedIn, { terminal }: Context): void {
+function warnOfGaps(
+  { stored, session, requestedScope }: SignedIn,
+  { resource, audience }: LoginOptions,
+  { terminal }: Context,
+): void {
   const { scope, refreshable, provider } = stored.summary;
   const asked = requestedScope?.split(' ') ?? [];
   const granted = scope?.split(' ') ?? [];
@@ -189,13 +193,18 @@ function warnOfGaps({ stored, requestedScope }: SignedIn, { terminal }: Context)
     terminal.warn(`${provider} gave no refresh token: when the access token expires, you must sign in again`);
     terminal.hint(`authcli login -p ${provider} --prompt consent`);
   }
-  // Some leave offline_access out of their answer and grant it all the same.
-  const missing = asked.filter((one) => !granted.includes(one) && one !== 'offline_access');
+  // Some leave offline_access out of their answer and grant it all the same; a token for one API has no more than its scopes.
+  const isForApi = resource !== undefined || audience !== undefined;
+  const silent = isForApi && session.idToken !== null ? aboutThePerson : ['offline_access'];
+  const missing = asked.filter((one) => !granted.includes(one) && !silent.includes(one));
   const extra = granted.filter((one) => !asked.includes(one));
   if (missing.length > 0) terminal.warn(`not granted: ${missing.join(' ')}`);
   if (asked.length > 0 && extra.length > 0)
     terminal.warn(`granted without having been asked for: ${extra.join(' ')}`);
 }
+
+/** OpenID Connect Core 5.4 and 11. */
+const aboutThePerson = ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'];
 
 /** Voluntary: what must be so is asked for with --claims. */
 function warnOfWeakSignIn({ acr }: SignedIn, { acrValues }: LoginOptions, { terminal }: Context): void {

@@ -1,4 +1,9 @@
-import { fetchProtectedResource, fetchUserInfo, skipSubjectCheck } from 'openid-client';
+import {
+  fetchProtectedResource,
+  fetchUserInfo,
+  skipSubjectCheck,
+  WWWAuthenticateChallengeError,
+} from 'openid-client';
 
 import { AuthError } from '../errors.js';
 import { buildConfiguration, type Client } from './configuration.js';
@@ -79,6 +84,15 @@ export async function fetchClaims(
   } catch (error) {
     throw toAuthError(error, 'the userinfo request', client);
   }
+}
+
+/** RFC 6750 3.1: the endpoint is not for this token. */
+export function isTokenRefusal(error: unknown): error is AuthError {
+  return (
+    error instanceof AuthError &&
+    error.cause instanceof WWWAuthenticateChallengeError &&
+    [401, 403].includes(error.cause.status)
+  );
 }
 
 function mapClaims(answer: unknown, rule: UserinfoRule, expected: string | null): Claims {
