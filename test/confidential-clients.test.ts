@@ -90,7 +90,6 @@ function printer(machine: Machine, text = `${secret}\n`): string {
 describe('a confidential client signs in, refreshes in the helper, says who it is for, and signs out', () => {
   test.each<[method: Method, source: 'env' | 'file' | 'command']>([
     ['client_secret_basic', 'env'],
-    ['client_secret_post', 'env'],
     ['client_secret_basic', 'file'],
     ['client_secret_post', 'command'],
   ])('%s, its secret from %s', async (method, source) => {

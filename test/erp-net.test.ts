@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -12,8 +11,8 @@ import {
   type EmulatedProvider,
   type Reply,
 } from './support/emulated-provider.js';
-import { listen } from './support/listen.js';
 import { login } from './support/newcomer.js';
+import { freePort } from './support/ports.js';
 import type { ProviderRequest } from './support/provider.js';
 import { newMachine, type Machine } from './support/run.js';
 
@@ -85,14 +84,6 @@ function exchange(
           id_token: desk.idToken({ ...claims, iat: now, exp: now + 300 }),
         };
   return { status: 200, body };
-}
-
-/** Of the machine, at this moment. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 interface Application {

@@ -38,6 +38,8 @@ export interface ProviderOptions {
   readonly proofs?: 'taken';
   /** RFC 7591; `known`: for those that bring an initial access token. */
   readonly registration?: 'anybody' | 'known';
+  /** RFC 8707: access tokens may be for any resource, which has this scope. */
+  readonly resourceScope?: string;
   /** RFC 9101. */
   readonly signedRequests?: 'taken' | 'required';
 }
@@ -157,6 +159,16 @@ export function providerConfiguration(
         enabled: options.proofs !== undefined,
         nonceSecret: randomBytes(32),
         requireNonce: () => true,
+      },
+      resourceIndicators: {
+        enabled: options.resourceScope !== undefined,
+        // RFC 8707 2.2: a refresh that names no resource is for the one that was granted.
+        useGrantedResource: () => true,
+        getResourceServerInfo: () => ({
+          scope: options.resourceScope ?? '',
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: 'RS256' } },
+        }),
       },
       requestObjects: {
         enabled: options.signedRequests !== undefined,

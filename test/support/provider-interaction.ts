@@ -69,9 +69,12 @@ async function consent(
   const known = grantId === undefined ? undefined : await provider.Grant.find(grantId);
   const grant =
     known ?? new provider.Grant({ accountId: session.accountId, clientId: String(params['client_id']) });
-  const { missingOIDCScope, missingOIDCClaims } = prompt.details;
+  const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = prompt.details;
   if (Array.isArray(missingOIDCScope)) grant.addOIDCScope(missingOIDCScope.join(' '));
   if (Array.isArray(missingOIDCClaims)) grant.addOIDCClaims(missingOIDCClaims);
+  const missing: Readonly<Record<string, readonly string[]>> = Object(missingResourceScopes);
+  for (const [resource, scopes] of Object.entries(missing))
+    grant.addResourceScope(resource, scopes.join(' '));
   return { consent: { grantId: await grant.save() } };
 }
 
