@@ -1,6 +1,3 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { describe, expect, test } from 'vitest';
 
 import {
@@ -12,7 +9,6 @@ import {
   type Reply,
 } from './support/emulated-provider.js';
 import { login } from './support/newcomer.js';
-import { freePort } from './support/ports.js';
 import type { ProviderRequest } from './support/provider.js';
 import { newMachine, type Machine } from './support/run.js';
 
@@ -21,7 +17,8 @@ interface TrustedApplication {
   readonly applicationUri: string;
   /** Absent: ClientType Public. */
   readonly secret?: string;
-  readonly impersonateLoginUrl: string;
+  /** Several may be registered. */
+  readonly impersonateLoginUrls: readonly string[];
 }
 
 const applicationUri = 'my.trusted.app/first';
@@ -45,7 +42,7 @@ function startInstance(application: TrustedApplication, desk: TokenDesk): Promis
 
 function authorize({ parameters }: ProviderRequest, application: TrustedApplication, desk: TokenDesk): Reply {
   if (parameters['client_id'] !== application.applicationUri) return { status: 400, body: 'invalid_client' };
-  if (parameters['redirect_uri'] !== application.impersonateLoginUrl)
+  if (!application.impersonateLoginUrls.includes(parameters['redirect_uri'] ?? ''))
     return { status: 400, body: 'invalid_redirect_uri' };
   const isAllowed = parameters['scope']?.split(' ').every((scope) => scopes.split(' ').includes(scope));
   if (!isAllowed) return { status: 400, body: 'invalid_scope' };
@@ -89,36 +86,37 @@ function exchange(
 interface Application {
   readonly instance: EmulatedProvider;
   readonly machine: Machine;
-  readonly port: string;
   readonly desk: TokenDesk;
 }
 
-async function added(secret?: string): Promise<Application> {
-  const port = String(await freePort());
-  const impersonateLoginUrl = `http://127.0.0.1:${port}/callback`;
-  const application = { applicationUri, impersonateLoginUrl, ...(secret !== undefined && { secret }) };
+const secret = 's3cret/+=';
+
+/** What the preset says that is to be registered, and its ports: compared to the letter. */
+const registered = [8910, 8911, 8912].map((port) => `http://127.0.0.1:${port}/callback`);
+
+/** @param record of the instance @param options what the person says of it */
+async function added(
+  record: Partial<TrustedApplication> = {},
+  options: readonly string[] = [],
+): Promise<Application> {
   const desk = new TokenDesk();
-  const instance = await startInstance(application, desk);
-  const machine = newMachine({ AUTHCLI_STORE: 'file', ERP_SECRET: 's3cret/+=' });
+  const instance = await startInstance({ applicationUri, impersonateLoginUrls: registered, ...record }, desk);
+  const machine = newMachine({ AUTHCLI_STORE: 'file', ERP_SECRET: secret });
   const preset = ['--preset', 'erp-net', '--set', `instance=${instance.origin}`];
-  expect(
-    await machine.spawn(['provider', 'add', 'erp', ...preset, '--client-id', applicationUri]),
-  ).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('To be registered at ERP.net: ') });
-  return { instance, machine, port, desk };
+  const argv = ['provider', 'add', 'erp', ...preset, '--client-id', applicationUri, ...options];
+  expect(await machine.spawn(argv)).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr: `✓ Added erp. Next: authcli login -p erp\nTo be registered at ERP.net: ${registered.join(', ')}\n`,
+  });
+  return { instance, machine, desk };
 }
 
-/** What a person adds by hand to the entry of a confidential application. */
-function addSecret({ folder }: Machine): void {
-  const file = join(folder, 'config', 'config.json');
-  const configuration: { providers: { erp: object } } = JSON.parse(readFileSync(file, 'utf8'));
-  const client = { authentication: 'client_secret_post', secret: { env: 'ERP_SECRET' } };
-  const erp = { ...configuration.providers.erp, client };
-  writeFileSync(file, JSON.stringify({ providers: { erp } }));
-}
+const withSecret = ['--client-secret-env', 'ERP_SECRET'];
 
 /** Login, token, forced refresh, whoami, logout. */
-async function liveThrough({ instance, machine, port }: Application): Promise<void> {
-  const signedIn = await login(machine, '--json', '--port', port);
+async function liveThrough({ instance, machine }: Application): Promise<void> {
+  const signedIn = await login(machine, '--json');
   expect(signedIn).toMatchObject({ exitCode: 0 });
   expect(JSON.parse(signedIn.stdout)).toMatchObject({
     provider: 'erp',
@@ -162,22 +160,19 @@ describe('an instance of ERP.net, with the preset', () => {
   });
 
   test('a confidential one: the secret is in the form, of the refresh too, and nowhere else', async () => {
-    const secret = 's3cret/+=';
-    const application = await added(secret);
-    addSecret(application.machine);
+    const application = await added({ secret }, withSecret);
     await liveThrough(application);
     const requests = application.instance.requestsTo('/id/connect/token');
     expect(requests.map(({ parameters }) => parameters['client_secret'])).toEqual([secret, secret, secret]);
     expect(application.instance.requests.map(({ url }) => url).join()).not.toContain('s3cret');
   });
 
-  test.each([
-    ['a secret that is missing', 's3cret/+=', false],
-    ['a secret of a public application', undefined, true],
-  ])('%s: exit 5, and nothing is kept', async (_title, secret, isGiven) => {
-    const { machine, port } = await added(secret);
-    if (isGiven) addSecret(machine);
-    expect(await login(machine, '--port', port)).toMatchObject({
+  test.each<[string, Partial<TrustedApplication>, string[]]>([
+    ['a secret that is missing', { secret }, []],
+    ['a secret of a public application', {}, withSecret],
+  ])('%s: exit 5, and nothing is kept', async (_title, record, options) => {
+    const { machine } = await added(record, options);
+    expect(await login(machine)).toMatchObject({
       exitCode: 5,
       stdout: '',
       stderr: expect.stringContaining('error: the provider refused the code exchange: invalid_client'),
@@ -185,9 +180,25 @@ describe('an instance of ERP.net, with the preset', () => {
     expect(await machine.spawn(['token'])).toMatchObject({ exitCode: 4 });
   });
 
+  test('a redirect URI that differs by a letter is shown as it must be registered', async () => {
+    const { instance, machine } = await added({ impersonateLoginUrls: registered.map(capitalized) });
+    const outcome = await login(machine, '--timeout', '2s');
+    const [asked] = instance.requestsTo('/id/connect/authorize');
+    expect(registered).toContain(asked?.parameters['redirect_uri']);
+    expect(outcome).toEqual({
+      exitCode: 8,
+      stdout: '',
+      stderr: expect.stringMatching(/^\n {2}http:\S+\n\nerror: not finished within 2 s\nhint: [^\n]+\n$/),
+    });
+    expect(outcome.stderr).toContain(
+      "if the provider's page shows an error, register this redirect URI for the client my.trusted.app/first " +
+        `at the provider (where: authcli provider presets erp-net): ${asked?.parameters['redirect_uri']}\n`,
+    );
+  });
+
   test('each refresh revokes the older refresh token, and an instance that forgets the newer one ends the session', async () => {
-    const { instance, machine, port, desk } = await added();
-    expect(await login(machine, '--port', port)).toMatchObject({ exitCode: 0 });
+    const { instance, machine, desk } = await added();
+    expect(await login(machine)).toMatchObject({ exitCode: 0 });
     expect(await machine.spawn(['token', '--force-refresh'])).toMatchObject({ exitCode: 0 });
     const { parameters } = instance.requestsTo('/id/connect/token').at(-1) ?? { parameters: {} };
     const body = new URLSearchParams(parameters);
@@ -199,3 +210,7 @@ describe('an instance of ERP.net, with the preset', () => {
     expect(await machine.spawn(['token'])).toMatchObject({ exitCode: 4, stdout: '' });
   });
 });
+
+function capitalized(uri: string): string {
+  return uri.replace('/callback', '/Callback');
+}
