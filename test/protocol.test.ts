@@ -242,6 +242,19 @@ describe('pushed authorization requests (RFC 9126)', () => {
   });
 });
 
+/** What the person reads after the address. */
+function endOf({ stderr, ...outcome }: Outcome) {
+  return { ...outcome, stderr: stderr.split('\n').slice(3) };
+}
+
+function refused(refusal: string, hint: string): ReturnType<typeof endOf> {
+  return {
+    exitCode: 5,
+    stdout: '',
+    stderr: [`error: the provider refused the code exchange: ${refusal}`, `hint: ${hint}`, ''],
+  };
+}
+
 describe('TOK-20: DPoP (RFC 9449), with nonces', () => {
   test.each<[string, object, string[]]>([
     ['where the entry wants it', { dpop: true }, []],
@@ -282,16 +295,44 @@ describe('TOK-20: DPoP (RFC 9449), with nonces', () => {
     expect(acme.requestsTo('/token')).toHaveLength(1);
   });
 
-  test('a provider that wants proofs, and no --dpop: exit 5 and what to do', async () => {
-    const { acme, machine } = await knowing({});
-    acme.answerNext('/token', {
-      status: 400,
-      headers: { 'content-type': 'application/json' },
-      body: '{"error":"invalid_dpop_proof"}',
+  describe('a provider that wants proofs, and no --dpop: exit 5 and what to do', () => {
+    const dpop =
+      'this provider wants proofs of possession: authcli login --dpop (if you did that, set the clock of this machine)';
+    test('of this client, and does not say so', async () => {
+      const bound = {
+        client_id: 'bound',
+        application_type: 'native' as const,
+        token_endpoint_auth_method: 'none' as const,
+        redirect_uris: redirectUris,
+        dpop_bound_access_tokens: true,
+      };
+      const { acme, machine } = await knowing(
+        { clientId: 'bound', scope: 'openid' },
+        { proofs: 'taken', clients: [bound] },
+      );
+      expect(endOf(await login(machine))).toEqual(
+        refused(
+          'invalid_grant (grant request is invalid)',
+          'start again: authcli login; if the provider wants proofs of possession of this client: authcli login --dpop',
+        ),
+      );
+      expect(await machine.spawn(['token'])).toMatchObject({ exitCode: 4, stdout: '' });
+      expect(acme.requestsTo('/token')).toHaveLength(1);
     });
-    const outcome = await login(machine);
-    expect(outcome).toMatchObject({ exitCode: 5, stdout: '' });
-    expect(outcome.stderr).toMatch(/hint: .*--dpop/);
+
+    test.each([
+      ['invalid_dpop_proof', undefined, 'invalid_dpop_proof'],
+      ['use_dpop_nonce', undefined, 'use_dpop_nonce'],
+      ['invalid_request', 'DPoP header is required', 'invalid_request (DPoP header is required)'],
+    ])('%s (%s)', async (error, description, refusal) => {
+      const { acme, machine } = await knowing({});
+      acme.answerNext('/token', {
+        status: 400,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ error, error_description: description }),
+      });
+      expect(endOf(await login(machine))).toEqual(refused(refusal, dpop));
+    });
   });
 });
 

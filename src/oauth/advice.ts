@@ -7,6 +7,8 @@ export interface RefusedRequest {
   readonly scope?: string | null | undefined;
   /** The entry of the catalogue that tells where the client is registered. */
   readonly preset?: string | undefined;
+  /** The provider takes proofs of possession (RFC 9449), and got none. */
+  readonly lacksProof?: boolean | undefined;
 }
 
 /** What to do about a refusal (RFC 6749 4.1.2.1 and 5.2, and what providers have of their own); undefined where nobody knows. */
@@ -36,6 +38,9 @@ type Advice = string | ((request: RefusedRequest | undefined) => string);
 /** Many say `invalid_request`, and only in the description what it is about. */
 function meantBy(code: string, description = ''): string {
   if (code === 'redirect_uri_mismatch') return 'invalid_redirect_uri';
+  if (code === 'use_dpop_nonce') return 'invalid_dpop_proof';
+  if (['invalid_request', 'invalid_grant'].includes(code) && /\bdpop\b/i.test(description))
+    return 'invalid_dpop_proof';
   if (code !== 'invalid_request') return code;
   if (/redirect[_ ]?ur[il]/i.test(description)) return 'invalid_redirect_uri';
   return /(response|grant)[_ ]type/i.test(description) ? 'unauthorized_client' : code;
@@ -65,6 +70,10 @@ const askForLess: Advice = (request) =>
     ? `ask for less than "${request.scope}": authcli login --scope …, or have the scopes added to the client`
     : 'ask for less: authcli login --scope …';
 
+/** Some do not say which part of the grant is wrong. */
+const startAgain: Advice = (request) =>
+  `start again: authcli login${request?.lacksProof ? '; if the provider wants proofs of possession of this client: authcli login --dpop' : ''}`;
+
 const allowAccess = 'run authcli login again and allow the access';
 const signInVisibly = 'run authcli login without --prompt none';
 const checkTenant =
@@ -78,7 +87,7 @@ const byCode: ReadonlyMap<string, Advice> = new Map<string, Advice>(
     access_denied: allowAccess,
     consent_required: allowAccess,
     invalid_client: publicOrSecret,
-    invalid_grant: 'start again: authcli login',
+    invalid_grant: startAgain,
     invalid_scope: askForLess,
     invalid_token: 'sign in again: authcli login',
     insufficient_scope: 'ask for the scope that is wanted: authcli login --scope …',

@@ -102,7 +102,12 @@ export async function beginAuthorization(
       scope: request.consentScope && joinScopes([request.scope], scopeSeparator),
     }),
   };
-  const refused = { redirectUri: request.registeredRedirectUri, scope: asked };
+  const refused = {
+    redirectUri: request.registeredRedirectUri,
+    scope: asked,
+    lacksProof:
+      request.proofKey === undefined && client.metadata.dpop_signing_alg_values_supported !== undefined,
+  };
   return {
     authorizationUrl: await authorizationUrl(configuration, client, ours, proof).catch((error: unknown) => {
       // A request that is pushed may be refused before any browser is involved.

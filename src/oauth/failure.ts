@@ -24,7 +24,7 @@ export function toAuthError(
   error: unknown,
   action: Action,
   client?: Client,
-  asked?: Pick<RefusedRequest, 'redirectUri' | 'scope'>,
+  asked?: Pick<RefusedRequest, 'redirectUri' | 'scope' | 'lacksProof'>,
 ): unknown {
   const own = findOwn(error);
   if (own !== undefined) return own;
