@@ -10,6 +10,7 @@ import { withSettings, type ServerMetadata } from '../src/oauth/discovery.js';
 import { expandPreset, redirectUris, registration, sampleSettings } from '../src/providers/expand-preset.js';
 import { presetIds, readPreset, type Preset } from '../src/providers/presets.js';
 import type { ProviderEntry } from '../src/providers/provider.js';
+import { changedMetadata, wellKnown } from './hostile/metadata.js';
 import { login, newcomer, startAcme } from './support/newcomer.js';
 import { newMachine } from './support/run.js';
 
@@ -103,6 +104,56 @@ test('from a preset to a token', async () => {
     scope: 'openid profile email offline_access',
   });
   expect(await machine.spawn(['token'])).toMatchObject({ exitCode: 0, stderr: '' });
+});
+
+describe('metadata that contradict what the preset says', () => {
+  const known = 'if you know that it has it all the same, say so in the configuration of this provider: ';
+  const pkce = '"metadata":{"set":{"code_challenge_methods_supported":["S256"]}}';
+
+  test.each<[title: string, change: Record<string, unknown>, error: string, hint: string]>([
+    [
+      'another issuer',
+      { issuer: 'https://other.test' },
+      'the metadata at ISSUER is of another issuer: https://other.test',
+      'if you trust it, use exactly that issuer: --issuer https://other.test',
+    ],
+    [
+      'no PKCE with S256',
+      { code_challenge_methods_supported: ['plain'] },
+      'ISSUER does not support PKCE with S256',
+      known + pkce,
+    ],
+    [
+      'no token endpoint',
+      { token_endpoint: undefined },
+      'the metadata of ISSUER names no token_endpoint',
+      `${known}"metadata":{"set":{"token_endpoint":"https://…"}}`,
+    ],
+  ])('%s', async (_title, change, error, hint) => {
+    const acme = await startAcme();
+    const machine = newMachine({ AUTHCLI_STORE: 'file' });
+    const preset = ['--preset', 'openiddict', '--set', `issuer=${acme.issuer}`, '--client-id', 'cli'];
+    await machine.run(['provider', 'add', 'work', ...preset]);
+    acme.answerAlways(wellKnown, await changedMetadata(acme, change));
+    expect(await login(machine)).toEqual({
+      exitCode: 5,
+      stdout: '',
+      stderr: `error: ${error.replace('ISSUER', acme.issuer)}\nhint: ${hint}\n`,
+    });
+    expect(acme.requests.map(({ path }) => path)).not.toContain('/auth');
+  });
+
+  test('and a person who knows better', async () => {
+    const acme = await startAcme();
+    const machine = newMachine({ AUTHCLI_STORE: 'file' });
+    acme.answerAlways(
+      wellKnown,
+      await changedMetadata(acme, { code_challenge_methods_supported: ['plain'] }),
+    );
+    const setting: object = JSON.parse(`{${pkce}}`);
+    machine.configure({ providers: { work: { issuer: acme.issuer, clientId: 'cli', ...setting } } });
+    expect(await login(machine)).toMatchObject({ exitCode: 0 });
+  });
 });
 
 test('other endpoints under the name of a provider that somebody is signed in to are refused', async () => {

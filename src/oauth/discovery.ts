@@ -85,7 +85,9 @@ function assertMetadata(metadata: ServerMetadata, issuer: string, rule: Metadata
   // RFC 7636 4.2: a server that announces methods without S256 would be sent a verifier that it ignores or reads in the clear.
   const methods: unknown = metadata.code_challenge_methods_supported;
   if (methods !== undefined && !(Array.isArray(methods) && methods.includes('S256'))) {
-    throw new AuthError('protocol', `${metadata.issuer} does not support PKCE with S256`);
+    throw new AuthError('protocol', `${metadata.issuer} does not support PKCE with S256`, {
+      hint: settingOf('code_challenge_methods_supported', ['S256']),
+    });
   }
 }
 
@@ -157,8 +159,11 @@ export function assertEndpoint(
   field: 'authorization_endpoint' | 'token_endpoint' | 'end_session_endpoint',
 ): URL {
   const value: unknown = metadata[field];
-  if (value === undefined)
-    throw new AuthError('protocol', `the metadata of ${metadata.issuer} names no ${field}`);
+  if (value === undefined) {
+    throw new AuthError('protocol', `the metadata of ${metadata.issuer} names no ${field}`, {
+      hint: settingOf(field, 'https://…'),
+    });
+  }
   return endpointOf(value, field, metadata.issuer);
 }
 
@@ -175,6 +180,12 @@ function endpointOf(value: unknown, name: string, issuer: string): URL {
     throw new AuthError('protocol', `the ${name} in the metadata of ${issuer} is not an https address`);
   }
   return url;
+}
+
+/** Where the metadata are wrong and the person, or a preset, knows better. */
+function settingOf(name: string, value: unknown): string {
+  const setting = JSON.stringify({ metadata: { set: { [name]: value } } }).slice(1, -1);
+  return `if you know that it has it all the same, say so in the configuration of this provider: ${setting}`;
 }
 
 function announcedIssuer(error: unknown): string | undefined {
