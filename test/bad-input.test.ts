@@ -155,6 +155,10 @@ describe('a malformed configuration is named with its file, the place in it, and
       '{"providers":{"acme":{"issuer":"https://acme.test","clientId":"c","clientSecret":"hush"}}}',
       ': providers.acme.clientSecret must be absent: known here are issuer, clientId, scope, preset, client, redirect, metadata, authorization, token, userinfo, revocation, dpop',
     ],
+    [
+      '{"providers":{\n"acme":{"issuer":"https://a.test","clientId":"c"},\n"acme":{"issuer":"https://b.test","clientId":"c"}}}',
+      ':3:1: providers.acme stands there twice',
+    ],
     ['{"providers":{"Acme Inc":{}}}', ': providers.Acme Inc must be named with a-z 0-9 . _ : - only'],
   ])('%s', async (text, place) => {
     const machine = newMachine();

@@ -128,6 +128,31 @@ test('one that is no JSON is named with its place', async () => {
   expect(outcome.stderr).toContain(`error: ${file}:2:17: no valid JSON`);
 });
 
+test('one with two providers of one name is named with its place', async () => {
+  const { machine } = await newcomer();
+  const entry = '{"issuer":"https://a.test","clientId":"c"}';
+  const { run, file } = inProject(machine, `{"providers":{\n  "work":${entry},\n  "work":${entry}\n}}`);
+  expect(await run(['token'])).toEqual({
+    exitCode: 2,
+    stdout: '',
+    stderr: `error: ${file}:3:3: providers.work stands there twice\nhint: mend it there; comments and trailing commas are allowed\n`,
+  });
+});
+
+test("one with a provider of the person's own name for another: the own one counts, which -v says", async () => {
+  const { acme, machine } = await newcomer();
+  const { run, file } = inProject(machine, {
+    providers: { acme: { issuer: 'https://other.test', clientId: 'c' } },
+  });
+  const quiet = await run(['provider', 'show', '--json']);
+  expect(quiet).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(JSON.parse(quiet.stdout)).toMatchObject({ issuer: acme.issuer, clientId: 'cli' });
+  expect(await run(['provider', 'show', '--json', '-v'])).toEqual({
+    ...quiet,
+    stderr: `trace: acme is your own, not that of ${file}\n`,
+  });
+});
+
 test('one that everybody can write is not used', async () => {
   const { machine } = await newcomer();
   const { run, file } = inProject(machine, { defaultProvider: 'work' });

@@ -70,7 +70,11 @@ export async function configuration(context: Context): Promise<Configuration> {
   const path = globals.config === undefined ? findProjectFile(world.workingFolder()) : undefined;
   if (path === undefined) return own;
   const { readProjectFile, withProject } = await import('../providers/project-file.js');
-  return withProject(own, await readProjectFile(path, { uid: world.uid, warn: terminal.warn }));
+  const project = await readProjectFile(path, { uid: world.uid, warn: terminal.warn });
+  for (const name of Object.keys(project?.providers ?? {})) {
+    if (Object.hasOwn(own.providers, name)) terminal.trace(`${name} is your own, not that of ${path}`);
+  }
+  return withProject(own, project);
 }
 
 export interface Bounds {

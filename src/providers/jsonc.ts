@@ -14,7 +14,7 @@ export function parseJsonc(text: string, path: string): unknown {
     }
     const twin = findTwin(text);
     if (twin !== undefined) {
-      throw malformed(`${path}:${placeOf(twin, text)}: a name that stands in its object twice`);
+      throw malformed(`${path}:${placeOf(twin.offset, text)}: ${twin.path} stands there twice`);
     }
     // `parse` would set the prototype for a member named __proto__, and so hide it.
     return root && getNodeValue(root);
@@ -38,15 +38,15 @@ function placeOf(offset: number, text: string): string {
 }
 
 /** Where the second one stands. */
-function findTwin(text: string): number | undefined {
+function findTwin(text: string): { readonly offset: number; readonly path: string } | undefined {
   const objects: Set<string>[] = [];
-  let twin: number | undefined;
+  let twin: ReturnType<typeof findTwin>;
   visit(text, {
     onObjectBegin: () => void objects.push(new Set()),
     onObjectEnd: () => void objects.pop(),
-    onObjectProperty(name, offset) {
+    onObjectProperty(name, offset, _length, _line, _character, pathOf) {
       const names = objects.at(-1);
-      if (names?.has(name)) twin ??= offset;
+      if (names?.has(name)) twin ??= { offset, path: [...pathOf(), name].join('.') };
       names?.add(name);
     },
   });

@@ -155,14 +155,14 @@ describe('CFG-02: a mistake in the configuration is named with its place, and ne
     ['{', ':1:2: no valid JSON (close brace expected)'],
     ['{\n  "providers": {\n    hush\n  }\n}', ':3:5: no valid JSON (invalid symbol)'],
     ['{"providers":{}} "hush-hush"', ':1:18: no valid JSON (end of file expected)'],
-    ['{"store":"file",\n\n"store":"keychain"}', ':3:1: a name that stands in its object twice'],
+    ['{"store":"file",\n\n"store":"keychain"}', ':3:1: store stands there twice'],
     [
       `{"providers":{"acme":{${entry}},\n "acme":{"issuer":"https://evil.test","clientId":"hush"}}}`,
-      ':2:2: a name that stands in its object twice',
+      ':2:2: providers.acme stands there twice',
     ],
     [
       `{"providers":{"acme":{${entry}, // hush\n"clientId":"hush"}}}`,
-      ':2:1: a name that stands in its object twice',
+      ':2:1: providers.acme.clientId stands there twice',
     ],
     ['[]', ': the file must be an object'],
     ['null', ': the file must be an object'],
