@@ -1,3 +1,6 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
 
 import { redirectUris } from '../src/providers/expand-preset.js';
@@ -11,6 +14,7 @@ import { requirement } from './support/requirements.js';
 import { newMachine, type Machine, type Outcome } from './support/run.js';
 
 const scope = 'openid email offline_access';
+const initialAccessToken = 'initial-canary-4711';
 const byHand = 'register a client there by hand, then: authcli provider add NAME --issuer URL --client-id ID';
 
 function register(machine: Machine, { issuer }: Provider, ...options: string[]): Promise<Outcome> {
@@ -76,6 +80,70 @@ test.each<[options: string[], redirect: object]>([
   expect(await Promise.all(statuses)).toEqual([...uris.map(() => 303), 400]);
 });
 
+describe('an initial access token', () => {
+  test.each([
+    ['--registration-token-env', 'TOKEN'],
+    ['--registration-token-file', 'token'],
+    ['--registration-token-cmd', 'cat token'],
+  ])('from %s %s is shown, and kept nowhere', async (option, place) => {
+    const acme = await startAcme({ registration: { initialAccessToken } });
+    const machine = newMachine({ AUTHCLI_STORE: 'file', TOKEN: initialAccessToken });
+    const file = join(machine.folder, 'token');
+    writeFileSync(file, `${initialAccessToken}\n`);
+    const outcome = await register(machine, acme, '-v', option, place.replace('token', file));
+    rmSync(file);
+    expect(outcome).toMatchObject({
+      exitCode: 0,
+      stdout: '',
+      stderr: expect.stringMatching(/✓ Added acme\. Next: authcli login -p acme\n$/),
+    });
+    expect(outcome.stderr).not.toContain(initialAccessToken);
+    expect(acme.requestsTo('/reg')[0]?.headers.authorization).toBe(`Bearer ${initialAccessToken}`);
+    const kept = readFileSync(join(machine.folder, 'config', 'config.json'), 'utf8');
+    expect(kept).not.toContain(initialAccessToken);
+    expect(JSON.parse(kept)).toEqual({ providers: { acme: await entryOf(machine) } });
+    expect(await login(machine)).toMatchObject({ exitCode: 0, stdout: '' });
+  });
+
+  test.each<[options: string[], stderr: string]>([
+    [
+      ['--registration-token-env', 'GONE'],
+      'error: the initial access token is not there: GONE is not set\nhint: set GONE, or name another place: authcli provider add … --force --registration-token-cmd COMMAND\n',
+    ],
+    [
+      ['--registration-token-env', 'EMPTY.VALUE'],
+      'error: --registration-token-env must be the name of an environment variable, not the secret itself\n',
+    ],
+    [
+      ['--registration-token-env', 'SPACED'],
+      'error: the initial access token holds characters that no token may have (RFC 6750 2.1)\n',
+    ],
+    [
+      ['--registration-token-env', 'TOKEN', '--registration-token-file', 'token'],
+      'error: --registration-token-env and --registration-token-file: the initial access token is in one place only\n',
+    ],
+    [
+      ['--registration-token-cmd', 'no-such-vault read'],
+      'error: the initial access token is not there: its command is not an installed program\n',
+    ],
+  ])('%j: exit 2, and nothing is asked', async (options, stderr) => {
+    const acme = await startAcme({ registration: { initialAccessToken } });
+    const machine = newMachine({ TOKEN: initialAccessToken, SPACED: 'two words' });
+    expect(await register(machine, acme, ...options)).toEqual({ exitCode: 2, stdout: '', stderr });
+    expect(acme.requests).toEqual([]);
+    await expectNothingAdded(machine);
+  });
+
+  test('is of no use where nothing is registered', async () => {
+    const named = ['--issuer', 'https://acme.test', '--client-id', 'x', '--registration-token-env', 'TOKEN'];
+    expect(await newMachine().run(['provider', 'add', 'acme', ...named])).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: 'error: --registration-token-env needs --register\n',
+    });
+  });
+});
+
 describe('a provider that registers nobody, or not this', () => {
   test('has no endpoint for it', async () => {
     const acme = await startAcme();
@@ -89,14 +157,25 @@ describe('a provider that registers nobody, or not this', () => {
   });
 
   test('wants an initial access token', async () => {
-    const acme = await startAcme({ registration: 'known' });
+    const acme = await startAcme({ registration: { initialAccessToken } });
     const machine = newMachine();
     expect(await register(machine, acme)).toEqual({
       exitCode: 5,
       stdout: '',
-      stderr: expect.stringMatching(
-        /^error: the provider registers no client without an initial access token \(401\)\nhint: register a client/,
-      ),
+      stderr:
+        'error: the provider registers no client without an initial access token (401)\n' +
+        `hint: say where the token is that you were given: --registration-token-cmd COMMAND; or ${byHand}\n`,
+    });
+    await expectNothingAdded(machine);
+  });
+
+  test('wants another initial access token', async () => {
+    const acme = await startAcme({ registration: { initialAccessToken } });
+    const machine = newMachine({ TOKEN: `${initialAccessToken}X` });
+    expect(await register(machine, acme, '--registration-token-env', 'TOKEN')).toEqual({
+      exitCode: 5,
+      stdout: '',
+      stderr: `error: the provider refused the initial access token (401)\nhint: ${byHand}\n`,
     });
     await expectNothingAdded(machine);
   });
@@ -118,13 +197,13 @@ describe('a provider that registers nobody, or not this', () => {
       '401 without JSON',
       { status: 401, body: 'no' },
       'the provider registers no client without an initial access token (401)',
-      byHand,
+      `say where the token is that you were given: --registration-token-cmd COMMAND; or ${byHand}`,
     ],
     [
       '403 with a page',
       { status: 403, headers: { 'content-type': 'text/html' }, body: '<html>' },
       'the provider registers no client without an initial access token (403)',
-      byHand,
+      `say where the token is that you were given: --registration-token-cmd COMMAND; or ${byHand}`,
     ],
     [
       'a client that must authenticate with what it has not',

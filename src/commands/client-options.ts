@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 import { assertOverTls } from '../client/client-certificate.js';
+import type { SecretSource } from '../client/secret-source.js';
 import { AuthError } from '../errors.js';
 import type { ProviderEntry } from '../providers/provider.js';
 import { clientSurroundings, type Context } from './command.js';
@@ -162,17 +163,19 @@ function namedProof(options: ClientOptions, folder: string): Proof {
     const key = clientCertKey === undefined ? {} : { key: resolve(folder, clientCertKey) };
     return { certificate: { file: resolve(folder, clientCert), ...key } };
   }
-  return { secret: secretSource(options, folder) };
+  if (options.clientSecretKeychain) return { secret: { keychain: true } };
+  const { clientSecretEnv: env, clientSecretFile: file, clientSecretCmd: command } = options;
+  return { secret: secretSource({ env, file, command }, folder) };
 }
 
-function secretSource(
-  { clientSecretEnv, clientSecretFile, clientSecretCmd, clientSecretKeychain }: ClientOptions,
+export function secretSource(
+  given: Readonly<Record<'env' | 'file' | 'command', string | undefined>>,
   folder: string,
-): Proof['secret'] {
-  if (clientSecretEnv !== undefined) return { env: clientSecretEnv };
-  if (clientSecretFile !== undefined) return { file: resolve(folder, clientSecretFile) };
-  if (clientSecretCmd !== undefined) return { command: clientSecretCmd };
-  return clientSecretKeychain ? { keychain: true } : undefined;
+): SecretSource | undefined {
+  const { env, file, command } = given;
+  if (env !== undefined) return { env };
+  if (file !== undefined) return { file: resolve(folder, file) };
+  return command === undefined ? undefined : { command };
 }
 
 const longestSecret = 64 * 1024;
@@ -205,7 +208,7 @@ function pipedText(stdin: NodeJS.ReadableStream, signal: AbortSignal): Promise<s
 }
 
 /** What was given instead is not repeated: it may be the secret. */
-function variableName(name: string): string {
+export function variableName(name: string): string {
   if (/^[a-z_]\w*$/i.test(name)) return name;
   throw new Error('the name of an environment variable, not the secret itself');
 }

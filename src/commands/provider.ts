@@ -1,5 +1,6 @@
 import { AuthClient } from '../client/auth-client.js';
 import { removeKeychainSecret, writeKeychainSecret } from '../client/keychain-secret.js';
+import type { SecretSource } from '../client/secret-source.js';
 import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
 import { assertChangeable } from '../providers/edit-configuration.js';
@@ -26,6 +27,7 @@ import {
 } from './command.js';
 import { passphraseSource } from './passphrase.js';
 import { redirectOptions, withRedirect } from './redirect-options.js';
+import { registrationOptions, registrationToken } from './registration-options.js';
 import { clientIdentifier, nameAndValue, scopeOf } from './values.js';
 import type { OptionTable, OptionValues } from './options.js';
 
@@ -81,7 +83,7 @@ export const providerShow: Command = {
 const addOptions = {
   issuer: { value: 'URL', summary: "the issuer, exactly as in the provider's metadata" },
   clientId: { value: 'ID', parse: clientIdentifier, summary: 'the client ID that you registered there' },
-  register: { summary: 'have the provider give a client ID (RFC 7591); needs the network' },
+  ...registrationOptions,
   scope: { value: 'SCOPE', list: true, summary: 'the scopes to ask for' },
   preset: { value: 'PRESET', summary: 'one that authcli knows: authcli provider presets' },
   set: {
@@ -106,6 +108,7 @@ export const providerAdd: Command<typeof addOptions> = {
 
   async run(options, context, name) {
     assertProviderName(name);
+    const token = registrationToken(options, context);
     const { entry: described, advice } = await newEntry(name, options, context);
     const { providers } = await ownConfiguration(context);
     if (Object.hasOwn(providers, name) && !options.force) {
@@ -123,7 +126,7 @@ export const providerAdd: Command<typeof addOptions> = {
     });
     if (isElsewhere) throw stillSignedIn(name);
     assertChangeable(configurationFile(context));
-    const entry = options.register ? await registered(name, described, context) : described;
+    const entry = options.register ? await registered(name, described, token, context) : described;
     if (options.clientSecretKeychain) {
       const secret = await enteredSecret(context);
       await writeKeychainSecret({ name, ...entry }, secret, askingSurroundings(context));
@@ -187,9 +190,14 @@ function toBeRegistered(
   return { ...entry, redirect: { ...entry.redirect, path: `/callback/${name}` } };
 }
 
-async function registered(name: string, entry: ProviderEntry, context: Context): Promise<ProviderEntry> {
+async function registered(
+  name: string,
+  entry: ProviderEntry,
+  token: SecretSource | undefined,
+  context: Context,
+): Promise<ProviderEntry> {
   const { registerProvider } = await import('../client/register-provider.js');
-  return registerProvider({ name, ...entry }, askingSurroundings(context));
+  return registerProvider({ name, ...entry }, token, askingSurroundings(context));
 }
 
 async function fromPreset(

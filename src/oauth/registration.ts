@@ -24,12 +24,14 @@ type SecretMethod = 'client_secret_basic' | 'client_secret_post';
 export interface ClientDescription {
   readonly redirectUris: readonly string[];
   readonly scope: string | undefined;
+  /** Shows that we may (RFC 7591 3). */
+  readonly initialAccessToken?: string | undefined;
 }
 
 /** RFC 7591: a public native client of the authorization code flow. */
 export async function registerClient(
   metadata: ServerMetadata,
-  { redirectUris, scope }: ClientDescription,
+  { redirectUris, scope, initialAccessToken }: ClientDescription,
   wire: Wire,
 ): Promise<RegisteredClient> {
   if (metadata.registration_endpoint === undefined) {
@@ -51,6 +53,7 @@ export async function registerClient(
   try {
     const configuration = await dynamicClientRegistration(new URL(metadata.issuer), description, None(), {
       execute: [allowInsecureRequests],
+      ...(initialAccessToken !== undefined && { initialAccessToken }),
       // It would discover what has been discovered, and verified, before.
       [customFetch]: async (url, options) =>
         options.method === 'GET' ? Response.json(metadata) : send(url, options),
@@ -58,7 +61,7 @@ export async function registerClient(
     const registered = configuration.clientMetadata();
     return { clientId: registered.client_id, secret: secretOf(registered, wire) };
   } catch (error) {
-    throw refusalOf(error) ?? toAuthError(error, 'the registration');
+    throw refusalOf(error, initialAccessToken !== undefined) ?? toAuthError(error, 'the registration');
   }
 }
 
@@ -85,7 +88,7 @@ function isSecretMethod(method: string): method is SecretMethod {
 const byHand = 'register a client there by hand, then: authcli provider add NAME --issuer URL --client-id ID';
 
 /** RFC 7591 3: who may register is up to the provider, and 3.2.2: so is what is registered. */
-function refusalOf(error: unknown): AuthError | undefined {
+function refusalOf(error: unknown, hasToken: boolean): AuthError | undefined {
   if (error instanceof ResponseBodyError && refusals.has(error.error)) {
     const { error: code, error_description: description } = error;
     const message = `the provider refused the registration: ${code}${description ? ` (${description})` : ''}`;
@@ -93,14 +96,15 @@ function refusalOf(error: unknown): AuthError | undefined {
   }
   const status = statusOf(error);
   if (status !== 401 && status !== 403) return undefined;
-  return new AuthError(
-    'protocol',
-    `the provider registers no client without an initial access token (${status})`,
-    {
-      hint: byHand,
-      cause: error,
-    },
-  );
+  const message = hasToken
+    ? 'the provider refused the initial access token'
+    : 'the provider registers no client without an initial access token';
+  return new AuthError('protocol', `${message} (${status})`, {
+    hint: hasToken
+      ? byHand
+      : `say where the token is that you were given: --registration-token-cmd COMMAND; or ${byHand}`,
+    cause: error,
+  });
 }
 
 const refusals: ReadonlyMap<string, string> = new Map([

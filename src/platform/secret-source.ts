@@ -10,16 +10,16 @@ import { findProgram, type SearchContext } from './program-search.js';
 const longestCommandMs = 30_000;
 const largestSecret = 64 * 1024;
 
-const clientSecret: SecretUse = { name: 'client secret', option: '--client-secret-file PATH' };
+const clientSecret: SecretUse = { name: 'client secret', option: '--client-secret-cmd COMMAND' };
 
 /** Secrets are kept by others: in a variable, in a file, behind a command. */
 export function secretReader(context: SearchContext): ReadSecret {
   return async (source, signal, use = clientSecret) => {
-    if ('env' in source) return fromEnvironment(source.env, context);
+    if ('env' in source) return fromEnvironment(source.env, use, context);
     const text =
       'file' in source
         ? await fromFile(source.file, use)
-        : await fromCommand(source.command, context, signal);
+        : await fromCommand(source.command, use, context, signal);
     const secret = text.replace(/\r?\n$/, '');
     if (secret !== '') return secret;
     const place = 'file' in source ? source.file : 'the command for it';
@@ -27,11 +27,11 @@ export function secretReader(context: SearchContext): ReadSecret {
   };
 }
 
-function fromEnvironment(name: string, { env }: SearchContext): string {
-  const value = env[name];
+function fromEnvironment(variable: string, { name, option }: SecretUse, { env }: SearchContext): string {
+  const value = env[variable];
   if (value) return value;
-  throw new AuthError('usage', `the client secret is not there: ${name} is not set`, {
-    hint: `set ${name}, or name another place: authcli provider add … --force --client-secret-cmd COMMAND`,
+  throw new AuthError('usage', `the ${name} is not there: ${variable} is not set`, {
+    hint: `set ${variable}, or name another place: authcli provider add … --force ${option}`,
   });
 }
 
@@ -47,11 +47,16 @@ async function fromFile(path: string, { name, option }: SecretUse): Promise<stri
   }
 }
 
-async function fromCommand(command: string, context: SearchContext, signal: AbortSignal): Promise<string> {
+async function fromCommand(
+  command: string,
+  { name }: SecretUse,
+  context: SearchContext,
+  signal: AbortSignal,
+): Promise<string> {
   const [program = '', ...words] = splitWords(command, context.platform !== 'win32') ?? [];
   const path = findProgram(program, context);
   if (path === undefined) {
-    throw new AuthError('usage', 'the client secret is not there: its command is not an installed program');
+    throw new AuthError('usage', `the ${name} is not there: its command is not an installed program`);
   }
   try {
     const running = promisify(execFile)(path, words, {
@@ -72,7 +77,7 @@ async function fromCommand(command: string, context: SearchContext, signal: Abor
     const reason =
       typeof code === 'number' ? `exit code ${code}` : 'no answer in 30 seconds, or too long a one';
     // What the command said may hold the secret.
-    throw new AuthError('usage', `the client secret is not there: its command failed (${reason})`, {
+    throw new AuthError('usage', `the ${name} is not there: its command failed (${reason})`, {
       hint: 'run the command by itself to see why',
     });
   }

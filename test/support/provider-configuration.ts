@@ -36,8 +36,8 @@ export interface ProviderOptions {
   readonly pushedRequests?: 'taken' | 'required';
   /** RFC 9449, with nonces. */
   readonly proofs?: 'taken';
-  /** RFC 7591; `known`: for those that bring an initial access token. */
-  readonly registration?: 'anybody' | 'known';
+  /** RFC 7591; with a token only for those that bring it. */
+  readonly registration?: 'anybody' | { readonly initialAccessToken: string };
   /** RFC 8707: access tokens may be for any resource, which has this scope. */
   readonly resourceScope?: string;
   /** RFC 9101. */
@@ -149,7 +149,10 @@ export function providerConfiguration(
         },
       }),
       ...(options.registration && {
-        registration: { enabled: true, initialAccessToken: options.registration === 'known' },
+        registration: {
+          enabled: true,
+          initialAccessToken: options.registration !== 'anybody' && options.registration.initialAccessToken,
+        },
       }),
       pushedAuthorizationRequests: {
         enabled: options.pushedRequests !== undefined,
