@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ClientMetadata } from 'oidc-provider';
 import { expect, test } from 'vitest';
 
-import { login, startAcme } from './support/newcomer.js';
+import { login, nativeClient, startAcme } from './support/newcomer.js';
 import { freePort } from './support/ports.js';
 import type { ProviderOptions } from './support/provider-configuration.js';
 import type { Provider, ProviderRequest } from './support/provider.js';
@@ -175,15 +175,7 @@ const kinds: Readonly<Record<string, Kind>> = {
 
 /** The person's side of one kind of client, and the provider's. */
 async function meet(kind: Kind): Promise<{ acme: Provider; steps: Steps<() => Promise<Outcome>> }> {
-  const app: ClientMetadata = {
-    client_id: 'app',
-    application_type: 'native',
-    token_endpoint_auth_method: 'none',
-    grant_types: ['authorization_code', 'refresh_token'],
-    redirect_uris: ['http://127.0.0.1/callback'],
-    ...kind.client,
-  };
-  const acme = await startAcme({ ...kind.provider, clients: [app] });
+  const acme = await startAcme({ ...kind.provider, clients: [nativeClient(kind.client)] });
   const machine = newMachine({ AUTHCLI_STORE: 'file', APP_SECRET: secret });
   writeFileSync(join(machine.folder, 'client.pem'), key.privateKey, { mode: 0o600 });
   const { add = [], login: options = [] } = kind;

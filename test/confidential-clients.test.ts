@@ -11,7 +11,7 @@ import { processesOf } from './hostile/processes.js';
 import { isFull } from './hostile/sizes.js';
 import { browserStubs } from './support/browser-stub.js';
 import { forThisTest, keyringInstalled, startKeyring } from './support/keyring.js';
-import { login, startAcme } from './support/newcomer.js';
+import { login, nativeClient, startAcme } from './support/newcomer.js';
 import type { Provider } from './support/provider.js';
 import { until } from './support/processes.js';
 import { requirement } from './support/requirements.js';
@@ -27,14 +27,7 @@ type Method = 'client_secret_basic' | 'client_secret_post';
 function startCorporate(method: Method): Promise<Provider> {
   return startAcme({
     clients: [
-      {
-        client_id: 'corp:tool',
-        client_secret: secret,
-        application_type: 'native',
-        token_endpoint_auth_method: method,
-        grant_types: ['authorization_code', 'refresh_token'],
-        redirect_uris: ['http://127.0.0.1/callback'],
-      },
+      nativeClient({ client_id: 'corp:tool', client_secret: secret, token_endpoint_auth_method: method }),
     ],
   });
 }

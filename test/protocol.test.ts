@@ -10,12 +10,10 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { knowing, login, type Newcomer } from './support/newcomer.js';
+import { knowing, login, nativeClient, type Newcomer } from './support/newcomer.js';
 import type { ProviderOptions } from './support/provider-configuration.js';
 import type { Outcome } from './support/run.js';
 
-const redirectUris = ['http://127.0.0.1/callback'];
-const grants = ['authorization_code', 'refresh_token'];
 const scope = 'openid profile email offline_access';
 const good: Outcome = { exitCode: 0, stdout: expect.any(String), stderr: expect.any(String) };
 
@@ -51,15 +49,12 @@ async function keyholder(
   options: ProviderOptions = {},
   client: object = {},
 ): Promise<Newcomer> {
-  const registered = {
+  const registered = nativeClient({
     client_id: 'gateway',
-    application_type: 'native' as const,
-    token_endpoint_auth_method: 'private_key_jwt' as const,
-    grant_types: grants,
-    redirect_uris: redirectUris,
+    token_endpoint_auth_method: 'private_key_jwt',
     jwks: { keys: [{ ...publicHalf(pem), kty: String(publicHalf(pem).kty), use: 'sig' }] },
     ...client,
-  };
+  });
   const known = await knowing({}, { ...options, clients: [registered] });
   const file = join(known.machine.folder, 'client.pem');
   writeFileSync(file, pem, { mode: 0o600 });
@@ -299,15 +294,9 @@ describe('TOK-20: DPoP (RFC 9449), with nonces', () => {
     const dpop =
       'this provider wants proofs of possession: authcli login --dpop (if you did that, set the clock of this machine)';
     test('of this client, and does not say so', async () => {
-      const bound = {
-        client_id: 'bound',
-        application_type: 'native' as const,
-        token_endpoint_auth_method: 'none' as const,
-        redirect_uris: redirectUris,
-        dpop_bound_access_tokens: true,
-      };
+      const bound = nativeClient({ dpop_bound_access_tokens: true });
       const { acme, machine } = await knowing(
-        { clientId: 'bound', scope: 'openid' },
+        { clientId: 'app', scope: 'openid' },
         { proofs: 'taken', clients: [bound] },
       );
       expect(endOf(await login(machine))).toEqual(

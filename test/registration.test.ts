@@ -8,7 +8,7 @@ import type { ProviderEntry } from '../src/providers/provider.js';
 import { secretService } from '../src/store/secret-service.js';
 import { pendingLogin } from './hostile/pending-login.js';
 import { forThisTest, keyringInstalled, startKeyring } from './support/keyring.js';
-import { login, startAcme } from './support/newcomer.js';
+import { login, nativeClient, startAcme } from './support/newcomer.js';
 import type { Answer, Provider } from './support/provider.js';
 import { requirement } from './support/requirements.js';
 import { newMachine, type Machine, type Outcome } from './support/run.js';
@@ -248,14 +248,12 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a secret tha
     client_secret_expires_at: 0,
     token_endpoint_auth_method: 'client_secret_post',
   };
-  const known = {
+  const known = nativeClient({
     client_id: 'corp',
     client_secret: 'canary-4711',
-    application_type: 'native' as const,
-    token_endpoint_auth_method: 'client_secret_post' as const,
-    grant_types: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_method: 'client_secret_post',
     redirect_uris: ['http://127.0.0.1/callback/acme'],
-  };
+  });
 
   test('goes into the keychain, and is used', async () => {
     const keyring = await forThisTest(startKeyring());

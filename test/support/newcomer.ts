@@ -44,20 +44,24 @@ export async function newcomer(
   return { acme, machine };
 }
 
-/**
- * Somebody whose provider knows the client `app` by what is in `client`, and whose configuration says `entry`: the two need
- * not agree.
- */
-export async function newcomerWith(client: Partial<ClientMetadata>, entry: object = {}): Promise<Newcomer> {
-  const registered: ClientMetadata = {
+/** The client `app` as a provider knows it: a public one, but for what is in `changes`. */
+export function nativeClient(changes: Partial<ClientMetadata> = {}): ClientMetadata {
+  return {
     client_id: 'app',
     application_type: 'native',
     token_endpoint_auth_method: 'none',
     grant_types: ['authorization_code', 'refresh_token'],
     redirect_uris: ['http://127.0.0.1/callback'],
-    ...client,
+    ...changes,
   };
-  const acme = await startAcme({ clients: [registered] });
+}
+
+/**
+ * Somebody whose provider knows the client `app` by what is in `client`, and whose configuration says `entry`: the two need
+ * not agree.
+ */
+export async function newcomerWith(client: Partial<ClientMetadata>, entry: object = {}): Promise<Newcomer> {
+  const acme = await startAcme({ clients: [nativeClient(client)] });
   const machine = newMachine({ AUTHCLI_STORE: 'file', APP_SECRET: 'of-another-client', NO_COLOR: '1' });
   const known = { issuer: acme.issuer, clientId: 'app', scope: 'openid offline_access', ...entry };
   machine.configure({ providers: { acme: known } });
