@@ -16,18 +16,16 @@ import { newMachine } from './support/run.js';
 
 describe('each preset', () => {
   test('asks for what was reviewed', async () => {
-    const requests = await Promise.all(presetIds().map(async (id) => loginOf(readPreset(id))));
-    await expect(`${requests.join('\n\n')}\n`).toMatchFileSnapshot('presets.login-requests.txt');
+    const requests = await Promise.all(presetIds().map(async (id) => loginsOf(readPreset(id))));
+    await expect(`${requests.flat().join('\n\n')}\n`).toMatchFileSnapshot('presets.login-requests.txt');
   });
 
   test.for(presetIds())('%s: every setting can be given, and every choice be made', (id) => {
     const preset = readPreset(id);
-    for (const [name, { choices, example, default: chosen }] of Object.entries(preset.settings)) {
-      for (const value of choices ? Object.keys(choices) : [example ?? chosen ?? '']) {
-        const entry = expandPreset(preset, { ...sampleSettings(preset), [name]: value }, 'ID');
-        expect(JSON.stringify(entry)).not.toContain(`{${name}}`);
-        expect(endpointsOf(entry).filter((address) => !isHttps(address))).toEqual([]);
-      }
+    for (const [name, value] of valuesOf(preset)) {
+      const entry = expandPreset(preset, { ...sampleSettings(preset), [name]: value }, 'ID');
+      expect(JSON.stringify(entry)).not.toContain(`{${name}}`);
+      expect(endpointsOf(entry).filter((address) => !isHttps(address))).toEqual([]);
     }
   });
 
@@ -316,9 +314,32 @@ From memory, not verified:
   });
 });
 
-/** The login as the provider would see it, with the entry's sample settings; what differs each time is masked. */
-async function loginOf(preset: Preset): Promise<string> {
-  const provider = { name: 'work', ...expandPreset(preset, sampleSettings(preset), 'ID') };
+/** Each value that a setting may have, or a sample of them. */
+function valuesOf({ settings }: Preset): [name: string, value: string][] {
+  return Object.entries(settings).flatMap(([name, { choices, example, default: chosen }]) =>
+    (choices ? Object.keys(choices) : [example ?? chosen ?? '']).map((value): [string, string] => [
+      name,
+      value,
+    ]),
+  );
+}
+
+/** The login with what a person must set, and what is different where a setting has another value than by default. */
+async function loginsOf(preset: Preset): Promise<string[]> {
+  const required = await loginOf(preset, sampleSettings(preset));
+  const others = valuesOf(preset).map(async ([name, value]) => {
+    const lines = await loginOf(preset, { ...sampleSettings(preset), [name]: value });
+    const changed = lines.filter((line) => !required.includes(line));
+    const isOther = preset.settings[name]?.default !== value && !Object.hasOwn(sampleSettings(preset), name);
+    return isOther ? [[`# ${preset.id} --set ${name}=${value}`, ...changed].join('\n')] : [];
+  });
+  const head = `# ${preset.id}: ${expandPreset(preset, sampleSettings(preset), 'ID').issuer}`;
+  return [[head, ...required].join('\n'), ...(await Promise.all(others)).flat()];
+}
+
+/** The login as the provider would see it; what differs each time is masked. */
+async function loginOf(preset: Preset, settings: Readonly<Record<string, string>>): Promise<string[]> {
+  const provider = { name: 'work', ...expandPreset(preset, settings, 'ID') };
   const client = clientOf(provider, metadataOf(provider), { method: 'none' });
   const [redirectUri = ''] = redirectUris(provider);
   const request = authorizationRequest(provider, client, { parameters: {} }, redirectUri);
@@ -335,15 +356,16 @@ async function loginOf(preset: Preset): Promise<string> {
     ([name, value]) => `  ${name}=${masked.has(name) ? '…' : value}`,
   );
   const { metadata } = client;
+  const { from } = provider.metadata ?? {};
   return [
-    `# ${preset.id}: ${provider.issuer}`,
+    ...(from === undefined || from === 'none' ? [] : [`METADATA ${from}`]),
     `GET ${authorizationUrl.origin}${authorizationUrl.pathname}`,
     ...parameters.toSorted(),
     `POST ${metadata.token_endpoint} ${JSON.stringify({ ...provider.client, ...provider.token })}`,
     ...(metadata.userinfo_endpoint === undefined && provider.userinfo === undefined
       ? []
       : [`WHO ${metadata.userinfo_endpoint ?? ''} ${JSON.stringify(provider.userinfo ?? {})}`]),
-  ].join('\n');
+  ];
 }
 
 /** What a provider with metadata would publish, in a form that shows where its entry did not say otherwise. */
