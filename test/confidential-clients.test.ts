@@ -395,6 +395,16 @@ describe('a preset whose clients have a secret', () => {
     );
   });
 
+  test('repeats what was said, for its place to be added', async () => {
+    const preset = ['--preset', 'mastodon', '--set', 'url=https://social.acme.test', '--client-id', 'x'];
+    const options = ['--scope', 'read', '--scope', 'profile', '--port', '8910,8911', '--port', '8912'];
+    const outcome = await newMachine().run(['provider', 'add', 'social', ...preset, ...options]);
+    expect(outcome.stderr).toContain(
+      'authcli provider add social --preset mastodon --set url=https://social.acme.test --client-id x ' +
+        "--scope 'read profile' --port 8910,8911,8912 --force --client-secret-keychain\n",
+    );
+  });
+
   test('is content with one', async () => {
     const machine = newMachine();
     const { stderr } = await machine.run([...notion, '--client-secret-cmd', 'pass show notion']);

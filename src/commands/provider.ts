@@ -6,6 +6,7 @@ import { AuthError } from '../errors.js';
 import { assertChangeable } from '../providers/edit-configuration.js';
 import { assertProviderName, issuerFault, ownerOf, type ProviderEntry } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
+import { shellWord } from '../remote-text.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
 import {
@@ -29,7 +30,7 @@ import { passphraseSource } from './passphrase.js';
 import { redirectOptions, withRedirect } from './redirect-options.js';
 import { registrationOptions, registrationToken } from './registration-options.js';
 import { clientIdentifier, nameAndValue, scopeOf } from './values.js';
-import type { OptionTable, OptionValues } from './options.js';
+import { flagOf, type OptionTable, type OptionValues } from './options.js';
 
 export const providerList: Command = {
   name: 'provider list',
@@ -215,7 +216,8 @@ async function fromPreset(
       hint: `authcli provider presets ${id}`,
     });
   }
-  const expanded = expandPreset(preset, Object.fromEntries(settings), clientId);
+  const given = Object.fromEntries(settings);
+  const expanded = expandPreset(preset, given, clientId);
   const clientAuth = options.clientAuth ?? (namesSecret(options) ? preset.secret?.authentication : undefined);
   const own = { ...expanded, ...(issuer && { issuer }), ...(scope && { scope: scopeOf(scope) }) };
   const entry = withRedirect(withClient(own, { ...options, clientAuth }, context), options);
@@ -223,9 +225,18 @@ async function fromPreset(
   const advice = [`To be registered at ${preset.name}: ${redirectUris(entry).join(', ')}`];
   if (preset.secret?.need === 'required' && entry.client?.secret === undefined) {
     advice.push(`${preset.name} gives its clients a secret. Say where it is kept, such as:`);
-    advice.push(`${addCommand(preset, name, clientId)} --force --client-secret-keychain`);
+    const again = [addCommand(preset, name, clientId, given), ...repeated({ issuer, scope, ...options })];
+    advice.push(`${again.join(' ')} --force --client-secret-keychain`);
   }
   return { entry, advice };
+}
+
+/** What was said next to the preset, as it is said again. */
+function repeated({ issuer, scope, port, redirectUri }: AddOptions): string[] {
+  const values = { issuer, scope: scope?.join(' '), port: port?.join(','), redirectUri };
+  return Object.entries(values).flatMap(([key, value]) =>
+    value === undefined ? [] : [flagOf(key), shellWord(value)],
+  );
 }
 
 function assertIssuer(issuer: string, hint: string): void {

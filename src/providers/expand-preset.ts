@@ -32,11 +32,22 @@ export function sampleSettings({ settings }: Preset): Settings {
   );
 }
 
-export function addCommand(preset: Preset, name = 'NAME', clientId = 'ID'): string {
-  const settings = Object.entries(sampleSettings(preset)).map(([key, value]) => assignment(key, value));
-  return ['authcli provider add', name, '--preset', preset.id, ...settings, '--client-id', clientId].join(
-    ' ',
-  );
+export function addCommand(
+  preset: Preset,
+  name = 'NAME',
+  clientId = 'ID',
+  given: Settings = sampleSettings(preset),
+): string {
+  const settings = Object.entries(given).map(([key, value]) => assignment(key, value));
+  return [
+    'authcli provider add',
+    name,
+    '--preset',
+    preset.id,
+    ...settings,
+    '--client-id',
+    shellWord(clientId),
+  ].join(' ');
 }
 
 /** How the client is registered, and the redirect URIs to enter there. */
