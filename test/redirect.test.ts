@@ -18,7 +18,8 @@ const hasIpv6 = Object.values(networkInterfaces())
 
 /** A person whose provider knows the client by these redirect URIs, and whose entry says `redirect`. */
 function registered(uris: string[], redirect: object = {}): Promise<Newcomer> {
-  const type = uris.some((uri) => uri.startsWith('https:')) ? 'web' : 'native';
+  // oidc-provider compares no port of a native client.
+  const type = uris.some((uri) => /^https:|:\d+\//.test(uri)) ? 'web' : 'native';
   return newcomerWith({ redirect_uris: uris, application_type: type }, { redirect });
 }
 
