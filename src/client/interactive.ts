@@ -8,6 +8,7 @@ import { AuthError, Interrupted } from '../errors.js';
 import {
   beginAuthorization,
   type AuthorizationRequest,
+  type RequestOptions,
   type Transaction,
 } from '../oauth/authorization-code.js';
 import { adviceToRegister } from '../oauth/advice.js';
@@ -30,32 +31,16 @@ import type { ClientSurroundings } from './surroundings.js';
 
 export type { RequestedClaims };
 
-export interface InteractiveRequest {
+export interface InteractiveRequest extends RequestOptions {
   readonly store: StoreName;
   /** Who is expected to sign in; anybody else is refused, and nothing is kept. */
   readonly account?: string | undefined;
   /** Instead of the provider's own. */
   readonly scope?: string | undefined;
-  readonly prompt?: string | undefined;
-  /** `query` when absent; the provider is told only what is given here. */
-  readonly responseMode?: 'query' | 'form_post' | undefined;
-  readonly loginHint?: string | undefined;
-  /** More scopes to consent to in the same visit; no token is asked for them. */
-  readonly consentScope?: string | undefined;
-  /** The sign-in at the provider may be this old. */
-  readonly maxAgeSeconds?: number | undefined;
-  readonly acrValues?: string | undefined;
-  readonly claims?: RequestedClaims | undefined;
-  readonly resource?: string | undefined;
-  readonly audience?: string | undefined;
   /** Send the authorization request ahead (RFC 9126). */
   readonly par?: boolean | undefined;
   /** Bind the tokens to a key that is kept with the session (RFC 9449). */
   readonly dpop?: boolean | undefined;
-  /** Further parameters of the authorization request. */
-  readonly parameters: Readonly<Record<string, string>>;
-  /** And of the token request. */
-  readonly tokenParameters?: Readonly<Record<string, string>>;
   /** Where the authorization response is to come in, over what the provider's entry says. */
   readonly redirect?: RedirectChoice | undefined;
   /** `none` leaves it to the person; absent means the system's browser. */
@@ -182,8 +167,6 @@ export function authorizationRequest(
 ): AuthorizationRequest {
   return {
     ...request,
-    prompt: request.prompt,
-    responseMode: request.responseMode,
     redirectUri,
     registeredRedirectUri,
     scope: joinScopes([request.scope ?? scope ?? defaultScope(metadata), authorization?.alwaysScope]) ?? null,

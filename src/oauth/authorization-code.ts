@@ -16,15 +16,13 @@ import { requestTokens, type Grant } from './token-request.js';
 import type { TokenSet } from './token-set.js';
 import type { Wire } from './wire.js';
 
-export interface AuthorizationRequest {
-  readonly redirectUri: string;
-  /** As the provider must have it: without a port where it accepts any. */
-  readonly registeredRedirectUri: string;
-  readonly responseMode: string | undefined;
-  readonly scope: string | null;
-  readonly prompt: string | undefined;
-  readonly loginHint: string | undefined;
-  /** Consented to in the same visit, without asking a token for them. */
+/** What a person may want of one sign-in, in the words of the authorization request. */
+export interface RequestOptions {
+  readonly prompt?: string | undefined;
+  /** `query` when absent; the provider is told only what is given here. */
+  readonly responseMode?: 'query' | 'form_post' | undefined;
+  readonly loginHint?: string | undefined;
+  /** More scopes to consent to in the same visit; no token is asked for them. */
   readonly consentScope?: string | undefined;
   /** OpenID Connect Core 3.1.2.1: the sign-in at the provider may be this old. */
   readonly maxAgeSeconds?: number | undefined;
@@ -36,12 +34,19 @@ export interface AuthorizationRequest {
   readonly resource?: string | undefined;
   /** What some providers have in place of `resource`. */
   readonly audience?: string | undefined;
-  /** What the tokens are to be bound to (RFC 9449). */
-  readonly proofKey?: string | undefined;
   /** Further parameters of the authorization request. */
   readonly parameters: Readonly<Record<string, string>>;
   /** And of the token request. */
   readonly tokenParameters?: Readonly<Record<string, string>>;
+}
+
+export interface AuthorizationRequest extends RequestOptions {
+  readonly redirectUri: string;
+  /** As the provider must have it: without a port where it accepts any. */
+  readonly registeredRedirectUri: string;
+  readonly scope: string | null;
+  /** What the tokens are to be bound to (RFC 9449). */
+  readonly proofKey?: string | undefined;
 }
 
 /** One sign-in, from its URL to its tokens. State, nonce and verifier live here and nowhere else. */
