@@ -189,6 +189,7 @@ test('BRW-05, TOK-17: the authorization request carries what protects it, and th
   expect([...login.authorizationUrl.searchParams]).toHaveLength(9);
   expect(acme.requestsTo('/token')).toEqual([
     {
+      localPort: Number(new URL(acme.issuer).port),
       method: 'POST',
       path: '/token',
       url: '/token',
