@@ -172,15 +172,16 @@ describe('provider add keeps what is registered there, for every login', () => {
     expect(redirectUrisOf(acme)).toEqual([uris[1], uris[1]]);
   });
 
-  test('in place of what a preset says, which tells what to register', async () => {
+  test.each([
+    ['--port', '8920,8921', 'http://127.0.0.1:8920/callback, http://127.0.0.1:8921/callback'],
+    ['--redirect-uri', 'http://localhost:8920/back', 'http://localhost:8920/back'],
+  ])('%s in place of what a preset says, which tells what to register', async (option, value, uris) => {
     const machine = newMachine();
     const preset = ['--preset', 'erp-net', '--set', 'instance=demodb.my.erp.net', '--client-id', 'app'];
-    expect(await machine.run(['provider', 'add', 'erp', ...preset, '--port', '8920,8921'])).toEqual({
+    expect(await machine.run(['provider', 'add', 'erp', ...preset, option, value])).toEqual({
       exitCode: 0,
       stdout: '',
-      stderr:
-        '✓ Added erp. Next: authcli login -p erp\n' +
-        'To be registered at ERP.net: http://127.0.0.1:8920/callback, http://127.0.0.1:8921/callback\n',
+      stderr: `✓ Added erp. Next: authcli login -p erp\nTo be registered at ERP.net: ${uris}\n`,
     });
   });
 
