@@ -105,6 +105,18 @@ describe('an initial access token', () => {
     expect(await login(machine)).toMatchObject({ exitCode: 0, stdout: '' });
   });
 
+  test('that the provider repeats is not shown', async () => {
+    const acme = await startAcme({ registration: { initialAccessToken } });
+    const machine = newMachine({ TOKEN: initialAccessToken });
+    const refusal = { error: 'invalid_client_metadata', error_description: `not for ${initialAccessToken}` };
+    acme.answerNext('/reg', json(400, refusal));
+    expect(await register(machine, acme, '--registration-token-env', 'TOKEN')).toEqual({
+      exitCode: 5,
+      stdout: '',
+      stderr: `error: the provider refused the registration: invalid_client_metadata (not for [redacted])\nhint: check --scope, or ${byHand}\n`,
+    });
+  });
+
   test.each<[options: string[], stderr: string]>([
     [
       ['--registration-token-env', 'GONE'],
