@@ -396,11 +396,12 @@ describe('a preset whose clients have a secret', () => {
   });
 
   test('repeats what was said, for its place to be added', async () => {
-    const preset = ['--preset', 'mastodon', '--set', 'url=https://social.acme.test', '--client-id', 'x'];
+    const preset = ['--preset', 'mastodon', '--set', 'url=https://social.acme.test'];
+    const client = ['--client-id', "jane's tool"];
     const options = ['--scope', 'read', '--scope', 'profile', '--port', '8910,8911', '--port', '8912'];
-    const outcome = await newMachine().run(['provider', 'add', 'social', ...preset, ...options]);
+    const outcome = await newMachine().run(['provider', 'add', 'social', ...preset, ...client, ...options]);
     expect(outcome.stderr).toContain(
-      'authcli provider add social --preset mastodon --set url=https://social.acme.test --client-id x ' +
+      "authcli provider add social --preset mastodon --set url=https://social.acme.test --client-id 'jane'\\''s tool' " +
         "--scope 'read profile' --port 8910,8911,8912 --force --client-secret-keychain\n",
     );
   });
