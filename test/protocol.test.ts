@@ -12,6 +12,7 @@ import { describe, expect, test } from 'vitest';
 
 import { knowing, login, nativeClient, type Newcomer } from './support/newcomer.js';
 import type { ProviderOptions } from './support/provider-configuration.js';
+import type { Answer } from './support/provider.js';
 import type { Outcome } from './support/run.js';
 
 const scope = 'openid profile email offline_access';
@@ -250,6 +251,10 @@ function refused(refusal: string, hint: string): ReturnType<typeof endOf> {
   };
 }
 
+function refusalAnswer(body: object): Answer {
+  return { status: 400, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
 describe('TOK-20: DPoP (RFC 9449), with nonces', () => {
   test.each<[string, object, string[]]>([
     ['where the entry wants it', { dpop: true }, []],
@@ -313,15 +318,23 @@ describe('TOK-20: DPoP (RFC 9449), with nonces', () => {
       ['invalid_dpop_proof', undefined, 'invalid_dpop_proof'],
       ['use_dpop_nonce', undefined, 'use_dpop_nonce'],
       ['invalid_request', 'DPoP header is required', 'invalid_request (DPoP header is required)'],
+      ['invalid_grant', 'DPoP proof is missing', 'invalid_grant (DPoP proof is missing)'],
     ])('%s (%s)', async (error, description, refusal) => {
       const { acme, machine } = await knowing({});
-      acme.answerNext('/token', {
-        status: 400,
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ error, error_description: description }),
-      });
+      acme.answerNext('/token', refusalAnswer({ error, error_description: description }));
       expect(endOf(await login(machine))).toEqual(refused(refusal, dpop));
     });
+  });
+
+  test.each<[string, ProviderOptions, string[]]>([
+    ['from who gave a proof', { proofs: 'taken' }, ['--dpop']],
+    ['where no proofs are taken', {}, []],
+  ])('an invalid grant %s: no advice to give a proof', async (_title, provider, options) => {
+    const { acme, machine } = await knowing({}, provider);
+    acme.answerNext('/token', refusalAnswer({ error: 'invalid_grant' }));
+    expect(endOf(await login(machine, ...options))).toEqual(
+      refused('invalid_grant', 'start again: authcli login'),
+    );
   });
 });
 
