@@ -54,6 +54,15 @@ test('what a person asks for is in the requests, each where it belongs', async (
   });
 });
 
+test('a scope about the person that the provider does not know is told as not granted', async () => {
+  const { machine } = await newcomer();
+  const scope = ['--scope', 'openid email phone'];
+  expect(await machine.run(['login', '-q', ...scope], browserOf(approves))).toEqual({
+    ...good,
+    stderr: expect.stringMatching(/^\n {2}http\S+\n\nwarning: not granted: phone\n$/),
+  });
+});
+
 test.each([
   ['as JSON', (claims: string) => claims],
   ['in base64', (claims: string) => Buffer.from(claims).toString('base64')],

@@ -218,6 +218,16 @@ describe('TOK-10: another scope than was asked for is told, and kept as it was g
     expect((await machine.spawn(['status'])).stdout).not.toMatch(/[\0-\x09\x0B-\x1F\x7F-\x9F]/);
   });
 
+  test.each([
+    ['email read', 'write'],
+    // Nothing else says who it is.
+    ['read write', 'email'],
+  ])('%j, for an API and without an ID token', async (granted, missing) => {
+    const argv = ['--resource', 'https://api.acme.test/v1', '--scope', 'email read write'];
+    const { outcome } = await exchange(tokenAnswer({ scope: granted }), argv);
+    expect(outcome).toEqual({ exitCode: 0, stdout: '', stderr: `warning: not granted: ${missing}\n` });
+  });
+
   test.each([5, ['email'], {}, null])('%j is refused', async (granted) => {
     expect(await attempt(tokenAnswer({ scope: granted }))).toEqual(refused(failedCheck));
   });
