@@ -138,7 +138,8 @@ const kinds: Readonly<Record<string, Kind>> = {
       whoami: {
         ...jane,
         stderr:
-          'warning: as of the sign-in: the provider refused the userinfo request: invalid_token (invalid token provided)\n',
+          'warning: as of the sign-in, for the access token is not for userinfo: ' +
+          'the provider refused the userinfo request: invalid_token (invalid token provided)\n',
       },
       // It is a JWT, which this provider cannot revoke.
       logout: signedOut('refresh token revoked'),

@@ -51,6 +51,21 @@ test.each([
   expect(await machine.spawn(['whoami'])).toMatchObject({ exitCode: 0 });
 });
 
+test('a token that was revoked is no sign-in, whatever the ID token said once', async () => {
+  const { acme, machine } = await newcomer();
+  await login(machine);
+  const { stdout } = await machine.spawn(['token']);
+  const body = new URLSearchParams({ token: stdout.trim(), client_id: 'cli' });
+  await fetch(`${acme.issuer}/token/revocation`, { method: 'POST', body });
+  expect(await machine.spawn(['whoami'])).toEqual({
+    exitCode: 5,
+    stdout: '',
+    stderr:
+      'error: the provider refused the userinfo request: invalid_token (invalid token provided)\n' +
+      'hint: sign in again: authcli login\n',
+  });
+});
+
 test('nobody is signed in: exit 4, and no request', async () => {
   const { acme, machine } = await newcomer();
   expect(await machine.spawn(['whoami'])).toEqual({

@@ -17,17 +17,24 @@ export async function whoami(
   const stated = session.idToken === null ? accountClaims(session.account) : idTokenClaims(session.idToken);
   const client = await connect(provider, surroundings);
   if (!hasUserinfo(client)) return stated;
-  const { token } = await acquire();
+  const { token, scope } = await acquire();
   surroundings.conceal(token);
   const held = { accessToken: token, proofKey: session.proofKey };
   try {
     return { ...stated, ...(await fetchClaims(client, held, session.account.sub, surroundings)) };
   } catch (error) {
-    // RFC 8707: what is for an API of its own is not for the userinfo endpoint, and who signed in is known all the same.
-    if (session.idToken === null || !isTokenRefusal(error)) throw error;
-    surroundings.ownership.warn(`as of the sign-in: ${error.message}`);
+    // Any other token that is refused is no good: it was revoked, or the person is gone.
+    if (session.idToken === null || !isForApiAlone(scope) || !isTokenRefusal(error)) throw error;
+    surroundings.ownership.warn(
+      `as of the sign-in, for the access token is not for userinfo: ${error.message}`,
+    );
     return stated;
   }
+}
+
+/** OpenID Connect Core 5.3: userinfo takes tokens of the scope `openid`, which one for an API (RFC 8707) is not granted. */
+function isForApiAlone(scope: string | null): boolean {
+  return Boolean(scope) && !scope?.split(' ').includes('openid');
 }
 
 /** What was said at the sign-in where there is no ID token. */
