@@ -393,6 +393,20 @@ describe.skipIf(!canCertify)('what comes after the certificate was read', () => 
     expect(acme.requests.every(({ path }) => path === discovery)).toBe(true);
   });
 
+  test('a server that has trouble of its own has not refused it: exit 6', async () => {
+    const { acme, machine } = await added();
+    // RFC 8446 6: a fatal internal_error.
+    const port = await startServer((socket) => socket.end(Buffer.from('15030300020250', 'hex')));
+    publish(acme, { pushed_authorization_request_endpoint: `https://localhost:${port}/request` });
+    expect(await login(machine)).toEqual({
+      exitCode: 6,
+      stdout: '',
+      stderr:
+        `error: cannot reach localhost:${port}: the other side ends the TLS connection: internal error\n` +
+        'hint: check the connection, then run the same command again; nothing that is stored was changed\n',
+    });
+  });
+
   test.each<[title: string, aliases: unknown, complaint: string]>([
     [
       'plain http',

@@ -12,8 +12,8 @@ export async function unreachable(
   { proxy, certificate }: Connection,
   wire: Wire,
 ): Promise<AuthError> {
-  const alert = certificate && alertOf(error);
-  if (alert !== undefined) {
+  const alert = alertOf(systemErrorCode(rootOf(error)));
+  if (certificate !== undefined && alert !== undefined && aboutCertificate.test(alert)) {
     return new AuthError('protocol', `${url.host} refuses the client's certificate: ${alert}`, {
       hint: 'check which certificate the provider has of this client; ours is named in: authcli provider show',
       cause: error,
@@ -57,10 +57,13 @@ async function describeCertificate(
 }
 
 /** RFC 8446 6.2: what the server says before it closes the connection. */
-function alertOf(error: unknown): string | undefined {
-  const [, alert] = /^ERR_SSL_\w+?_ALERT_(\w+)$/.exec(systemErrorCode(rootOf(error)) ?? '') ?? [];
+function alertOf(code: string | undefined): string | undefined {
+  const [, alert] = /^ERR_SSL_\w+?_ALERT_(\w+)$/.exec(code ?? '') ?? [];
   return alert?.toLowerCase().replaceAll('_', ' ');
 }
+
+/** The other alerts are about something else, whatever was presented. */
+const aboutCertificate = /certificate|^(unknown ca|access denied|decrypt error)$/;
 
 /** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */
 export function isAmbiguous(error: unknown): boolean {
@@ -100,6 +103,8 @@ export function reasonOf(error: unknown): string {
   const first = rootOf(error);
   const code = systemErrorCode(first);
   if (code?.startsWith('HPE_')) return 'the answer is not HTTP';
+  const alert = alertOf(code);
+  if (alert !== undefined) return `the other side ends the TLS connection: ${alert}`;
   return (code && reasons[code]) ?? code ?? (first instanceof Error ? first.message : 'unknown failure');
 }
 
