@@ -38,7 +38,7 @@ function assertStrong({ chain, key }: ClientCertificate, refuse: (fault: Fault) 
   try {
     createSecureContext({ cert: chain, key });
   } catch (error) {
-    const code = systemErrorCode(error)?.replace(/^ERR_(OS)?SSL_/, '') ?? 'unknown failure';
+    const code = systemErrorCode(error)?.replace(/^ERR_O?SSL_/, '') ?? 'unknown failure';
     throw refuse({ reason: `OpenSSL does not take it: ${code.toLowerCase().replaceAll('_', ' ')}` });
   }
 }
