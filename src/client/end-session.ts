@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 
-import { listenForAuthorizationResponse } from '../callback/listener.js';
+import { listenForAuthorizationResponse, type AuthorizationResponseListener } from '../callback/listener.js';
 import { carriesState } from '../callback/response-parameters.js';
+import { AuthError } from '../errors.js';
 import { buildEndSessionUrl } from '../oauth/end-session.js';
 import type { Provider } from '../providers/provider.js';
-import { chooseRedirect } from '../providers/redirect.js';
+import { chooseRedirect, type Redirect } from '../providers/redirect.js';
 import { serverMetadata } from './server-metadata.js';
 import { aborted, showInBrowser } from './show-in-browser.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -46,12 +47,11 @@ export async function endSession(
     conversation.endSessionUrl(url, browser === 'none');
     return showInBrowser(url, browser, (reason) => conversation.browserNotLaunched(reason), surroundings);
   };
-  const redirect = chooseRedirect(provider.redirect);
-  if (redirect.kind === 'elsewhere') {
+  const listener = await listenForReturn(chooseRedirect(provider.redirect), surroundings);
+  if (listener === undefined) {
     await visit();
     return 'left_to_browser';
   }
-  const listener = await listenForAuthorizationResponse({ ...redirect, expects: 'any_return' });
   try {
     const state = randomBytes(32).toString('base64url');
     const returning = listener.receive(state);
@@ -62,5 +62,20 @@ export async function endSession(
     return isConfirmed ? 'ended' : 'unconfirmed';
   } finally {
     await listener.close();
+  }
+}
+
+/** Undefined where the browser cannot come back to us: to sign out it needs not. */
+async function listenForReturn(
+  redirect: Redirect,
+  { trace }: ClientSurroundings,
+): Promise<AuthorizationResponseListener | undefined> {
+  if (redirect.kind === 'elsewhere') return undefined;
+  try {
+    return await listenForAuthorizationResponse({ ...redirect, expects: 'any_return' });
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    trace(`nothing listens for the browser: ${error.message}`);
+    return undefined;
   }
 }

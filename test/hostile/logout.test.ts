@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { forThisTest, keyringInstalled, startKeyring } from '../support/keyring.js';
 import { login, newcomer, startAcme, type Newcomer } from '../support/newcomer.js';
 import type { Answer } from '../support/provider.js';
+import { takenPort } from '../support/ports.js';
 import { requirement } from '../support/requirements.js';
 import type { World } from '../../src/world.js';
 import { agent, type Machine, type Outcome } from '../support/run.js';
@@ -525,6 +526,27 @@ describe('OUT-12: the session at the provider ends with ours', () => {
       stdout: '',
       stderr: [forgotten, last.replace('ISSUER', known.acme.issuer)],
     });
+    await expectGone(known);
+  });
+
+  test('where no registered port is free, the browser does it without coming back', async () => {
+    const known = await signedIn();
+    const [one, two] = [await takenPort(), await takenPort()];
+    known.machine.configure({
+      providers: {
+        acme: { issuer: known.acme.issuer, clientId: 'cli', redirect: { ports: [one, two] } },
+      },
+    });
+    const browser = browserOf(oneBrowser());
+    const outcome = await known.machine.run(['logout', '--end-session'], browser);
+    expect({ ...outcome, stderr: lines(outcome) }).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: [forgotten, visiting, 'acme does the rest in the browser.'],
+    });
+    await Promise.all(browser.pages);
+    const [asked] = known.acme.requestsTo(endpoint);
+    expect(asked?.parameters).toEqual({ client_id: 'cli', logout_hint: 'jane@acme.test' });
     await expectGone(known);
   });
 
