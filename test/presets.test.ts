@@ -170,6 +170,11 @@ test('other endpoints under the name of a provider that somebody is signed in to
 describe('a mistake', () => {
   test.for([
     {
+      argv: ['--preset', 'google', '--client-id', 'cli', '--issuer', 'acme', '--client-cert', 'client.pem'],
+      error: 'the issuer is no URL',
+      hint: 'authcli provider add work --preset google --client-id ID',
+    },
+    {
       argv: ['--preset', 'gitbub', '--client-id', 'cli'],
       error: 'there is no preset named "gitbub"',
       hint: 'did you mean github? authcli provider presets',

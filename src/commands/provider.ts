@@ -220,8 +220,8 @@ async function fromPreset(
   const expanded = expandPreset(preset, given, clientId);
   const clientAuth = options.clientAuth ?? (namesSecret(options) ? preset.secret?.authentication : undefined);
   const own = { ...expanded, ...(issuer && { issuer }), ...(scope && { scope: scopeOf(scope) }) };
+  assertIssuer(own.issuer, addCommand(preset, name));
   const entry = withRedirect(withClient(own, { ...options, clientAuth }, context), options);
-  assertIssuer(entry.issuer, addCommand(preset, name));
   const advice = [`To be registered at ${preset.name}: ${redirectUris(entry).join(', ')}`];
   if (preset.secret?.need === 'required' && entry.client?.secret === undefined) {
     advice.push(`${preset.name} gives its clients a secret. Say where it is kept, such as:`);
