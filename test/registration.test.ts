@@ -120,7 +120,7 @@ describe('an initial access token', () => {
   test.each<[options: string[], stderr: string]>([
     [
       ['--registration-token-env', 'GONE'],
-      'error: the initial access token is not there: GONE is not set\nhint: set GONE, or name another place: authcli provider add … --force --registration-token-cmd COMMAND\n',
+      'error: the initial access token is not there: GONE is not set\nhint: set GONE, or name another place: authcli provider add … --register --registration-token-cmd COMMAND\n',
     ],
     [
       ['--registration-token-env', 'EMPTY.VALUE'],
@@ -244,7 +244,8 @@ test('nothing is registered for a name in use, or for a line that cannot be mean
     [[], 'there is a provider named "acme" already'],
     [['--client-id', 'x'], '--register does not go with --client-id'],
     [['--preset', 'keycloak'], '--register does not go with --preset'],
-    [['--client-secret-env', 'A'], '--register does not go with a secret or a key'],
+    [['--client-secret-env', 'A'], '--register does not go with a secret, a key or a certificate'],
+    [['--client-cert', 'a.pem'], '--register does not go with a secret, a key or a certificate'],
   ];
   for (const [options, error] of mistakes) {
     const { exitCode, stderr } = await register(machine, acme, ...options);

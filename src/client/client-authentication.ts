@@ -22,7 +22,10 @@ export async function clientAuthentication(
     });
   }
   if (client.key !== undefined) {
-    const text = await readSecret(client.key, signal, { name: "client's key", option: '--client-key PATH' });
+    const text = await readSecret(client.key, signal, {
+      name: "client's key",
+      option: '--force --client-key PATH',
+    });
     conceal(text);
     const { parseSigningKey } = await import('../oauth/signing-key.js');
     return { method: 'private_key_jwt', key: parseSigningKey(text, client.key.file) };

@@ -3,10 +3,10 @@ import type { ClientCertificate } from '../oauth/mutual-tls.js';
 import type { Provider } from '../providers/provider.js';
 import type { ClientSurroundings } from './surroundings.js';
 
-const use = { name: "client's certificate", option: '--client-cert PATH' };
+const use = { name: "client's certificate", option: '--force --client-cert PATH' };
 const useOfKey = {
   name: "key of the client's certificate",
-  option: '--client-cert PATH --client-cert-key PATH',
+  option: '--force --client-cert PATH --client-cert-key PATH',
 };
 
 /** Fetches what the client presents in the TLS handshake from where the configuration says that it is. */

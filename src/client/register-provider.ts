@@ -37,7 +37,7 @@ export async function registerProvider(
 }
 
 async function readToken(source: SecretSource, surroundings: ClientSurroundings): Promise<string> {
-  const use = { name: 'initial access token', option: '--registration-token-cmd COMMAND' };
+  const use = { name: 'initial access token', option: '--register --registration-token-cmd COMMAND' };
   const token = await surroundings.readSecret(source, surroundings.signal, use);
   surroundings.conceal(token);
   // RFC 6750 2.1.

@@ -5,7 +5,7 @@ export type SecretSource =
   /** Prints it on its standard output; run without a shell. */
   | { readonly command: string };
 
-/** What is looked for, as people call it, and the option that names another place for it. */
+/** What is looked for, as people call it, and how `provider add` is told of another place for it. */
 export interface SecretUse {
   readonly name: string;
   readonly option: string;

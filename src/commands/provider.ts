@@ -177,11 +177,10 @@ function toBeRegistered(
     '--client-auth': options.clientAuth,
     '--client-cert-key': options.clientCertKey,
   };
-  const stranger = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
-  if (stranger !== undefined || namesProof(options)) {
-    throw new AuthError('usage', `--register does not go with ${stranger ?? 'a secret or a key'}`, {
-      hint: usage,
-    });
+  const named = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+  const stranger = named ?? (namesProof(options) ? 'a secret, a key or a certificate' : undefined);
+  if (stranger !== undefined) {
+    throw new AuthError('usage', `--register does not go with ${stranger}`, { hint: usage });
   }
   assertIssuer(issuer, usage);
   const described: ProviderEntry = { issuer, clientId: '', ...(scope && { scope: scopeOf(scope) }) };

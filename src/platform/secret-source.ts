@@ -10,7 +10,7 @@ import { findProgram, type SearchContext } from './program-search.js';
 const longestCommandMs = 30_000;
 const largestSecret = 64 * 1024;
 
-const clientSecret: SecretUse = { name: 'client secret', option: '--client-secret-cmd COMMAND' };
+const clientSecret: SecretUse = { name: 'client secret', option: '--force --client-secret-cmd COMMAND' };
 
 /** Secrets are kept by others: in a variable, in a file, behind a command. */
 export function secretReader(context: SearchContext): ReadSecret {
@@ -31,7 +31,7 @@ function fromEnvironment(variable: string, { name, option }: SecretUse, { env }:
   const value = env[variable];
   if (value) return value;
   throw new AuthError('usage', `the ${name} is not there: ${variable} is not set`, {
-    hint: `set ${variable}, or name another place: authcli provider add … --force ${option}`,
+    hint: `set ${variable}, or name another place: authcli provider add … ${option}`,
   });
 }
 
@@ -42,7 +42,7 @@ async function fromFile(path: string, { name, option }: SecretUse): Promise<stri
     throw new AuthError(
       'usage',
       `the ${name} is not there: cannot read ${path} (${systemErrorCode(error) ?? 'unknown failure'})`,
-      { hint: `name another place: authcli provider add … --force ${option}`, cause: error },
+      { hint: `name another place: authcli provider add … ${option}`, cause: error },
     );
   }
 }
