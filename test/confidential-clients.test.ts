@@ -410,6 +410,9 @@ describe('a preset whose clients have a secret', () => {
     const machine = newMachine();
     const { stderr } = await machine.run([...notion, '--client-secret-cmd', 'pass show notion']);
     expect(stderr).not.toContain('secret');
+    for (const proof of ['--client-key', '--client-cert']) {
+      expect((await newMachine().run([...notion, proof, 'client.pem'])).stderr).not.toContain('secret');
+    }
     const { stdout } = await machine.run(['provider', 'show', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({
       client: { authentication: 'client_secret_basic', secret: { command: 'pass show notion' } },

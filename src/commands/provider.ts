@@ -222,7 +222,8 @@ async function fromPreset(
   assertIssuer(own.issuer, addCommand(preset, name));
   const entry = withRedirect(withClient(own, { ...options, clientAuth }, context), options);
   const advice = [`To be registered at ${preset.name}: ${redirectUris(entry).join(', ')}`];
-  if (preset.secret?.need === 'required' && entry.client?.secret === undefined) {
+  const hasProof = namesProof(options) || entry.client?.secret !== undefined;
+  if (preset.secret?.need === 'required' && !hasProof) {
     advice.push(`${preset.name} gives its clients a secret. Say where it is kept, such as:`);
     const again = [addCommand(preset, name, clientId, given), ...repeated({ issuer, scope, ...options })];
     advice.push(`${again.join(' ')} --force --client-secret-keychain`);
