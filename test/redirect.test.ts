@@ -199,12 +199,12 @@ describe('provider add keeps what is registered there, for every login', () => {
     ],
     [
       ['--redirect-uri', 'http://127.0.0.1:8911/callback', '--port', '8910'],
-      'error: --redirect-uri names the host and the port already\nhint: leave out --port and --listen\n',
+      'error: --redirect-uri names the host and the port already\nhint: leave out --port\n',
     ],
     [
       ['--redirect-uri', 'https://acme.test/back', '--port', '8910'],
       'error: nobody can listen at the redirect URI https://acme.test/back\n' +
-        'hint: leave out --port and --listen: the response is pasted into the terminal\n',
+        'hint: leave out --port: the response is pasted into the terminal\n',
     ],
   ])('%j is refused', async (options, stderr) => {
     const machine = newMachine();
@@ -343,7 +343,7 @@ describe('a redirect URI where nothing of ours listens', () => {
       'a port',
       ['--port', '8910'],
       true,
-      `error: nobody can listen at the redirect URI ${uri}\nhint: leave out --port and --listen: the response is pasted into the terminal\n`,
+      `error: nobody can listen at the redirect URI ${uri}\nhint: leave out --port: the response is pasted into the terminal\n`,
     ],
   ])('cannot go with %s', async (_title, argv, isTerminal, stderr) => {
     const { acme, machine } = await registered([uri], { uri });
@@ -410,13 +410,14 @@ test('--redirect-uri that names the host and the port cannot go with others', as
   for (const argv of [
     ['--port', '8910'],
     ['--listen', 'localhost'],
+    ['--port', '8910', '--listen', 'localhost'],
   ]) {
+    const given = argv.filter((word) => word.startsWith('--')).join(' and ');
     expect(await machine.run(['login', '--redirect-uri', 'http://127.0.0.1:8911/callback', ...argv])).toEqual(
       {
         exitCode: 2,
         stdout: '',
-        stderr:
-          'error: --redirect-uri names the host and the port already\nhint: leave out --port and --listen\n',
+        stderr: `error: --redirect-uri names the host and the port already\nhint: leave out ${given}\n`,
       },
     );
   }

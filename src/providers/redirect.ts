@@ -34,7 +34,7 @@ export function chooseRedirect(entry: RedirectEntry = {}, choice: RedirectChoice
   if (known.kind === 'elsewhere') {
     if (choice.host === undefined && choice.ports === undefined) return known;
     throw new AuthError('usage', `nobody can listen at the redirect URI ${known.uri}`, {
-      hint: 'leave out --port and --listen: the response is pasted into the terminal',
+      hint: `leave out ${given(choice)}: the response is pasted into the terminal`,
     });
   }
   const isContradicted =
@@ -43,10 +43,15 @@ export function chooseRedirect(entry: RedirectEntry = {}, choice: RedirectChoice
       (choice.ports !== undefined && known.ports !== undefined));
   if (isContradicted) {
     throw new AuthError('usage', '--redirect-uri names the host and the port already', {
-      hint: 'leave out --port and --listen',
+      hint: `leave out ${given(choice)}`,
     });
   }
   return { ...known, host: choice.host ?? known.host, ports: choice.ports ?? known.ports };
+}
+
+/** Not every command that has --port has --listen. */
+function given({ host, ports }: RedirectChoice): string {
+  return [ports && '--port', host && '--listen'].filter(Boolean).join(' and ');
 }
 
 /** As it is registered: without a port where the provider accepts any. */
