@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
 import { faultOfDocument } from '../json-document.js';
+import { shellWord } from '../remote-text.js';
 import { decodeConfiguration, type Configuration } from './decode-configuration.js';
 
 export type { Configuration };
@@ -69,7 +70,7 @@ function assertOwn(path: string, stats: Stats, uid: number | undefined): void {
   const isSticky = stats.isDirectory() && (stats.mode & 0o1000) !== 0;
   if (isSticky || (stats.mode & 0o022) === 0) return;
   throw new AuthError('usage', `${path} can be written by others`, {
-    hint: `see that it says what you want, then: chmod go-w ${path}`,
+    hint: `see that it says what you want, then: chmod go-w ${shellWord(path)}`,
   });
 }
 

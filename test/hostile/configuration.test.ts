@@ -114,6 +114,15 @@ describe('CFG-01: the configuration', () => {
     expect(readFileSync(file, 'utf8')).toBe('{"store":"file"}');
   });
 
+  test('whose name a shell would split is quoted in what to run', async () => {
+    const machine = newMachine();
+    const file = join(machine.folder, 'my own.json');
+    writeFileSync(file, '{}');
+    chmodSync(file, 0o666);
+    const { stderr } = await machine.spawn(['--config', file, 'status']);
+    expect(stderr).toMatch(/, then: chmod go-w '\/\S+\/my own\.json'\n$/);
+  });
+
   test('in a folder where everybody has files of their own is read', async () => {
     const { machine } = configured('{}');
     chmodSync(join(machine.folder, 'config'), 0o1777);
