@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { readFileSync, statSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
@@ -41,13 +41,16 @@ async function parse(text: string, path: string): Promise<unknown> {
 }
 
 export function readText({ path, required, uid }: ConfigurationFile): string {
+  let descriptor: number | undefined;
   try {
-    const stats = statSync(path);
+    // A pipe without a writer does not hang the open. Windows does not know the flag.
+    descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const stats = fstatSync(descriptor);
     if (!stats.isFile() || stats.size > largestFile)
       throw new AuthError('usage', `${path} is no configuration file`);
     assertOwn(path, stats, uid);
     if (!required) assertOwn(dirname(path), statSync(dirname(path)), uid);
-    return decodeBytes(readFileSync(path), path);
+    return decodeBytes(readFileSync(descriptor), path);
   } catch (error) {
     if (error instanceof AuthError) throw error;
     const reason = systemErrorCode(error);
@@ -55,6 +58,8 @@ export function readText({ path, required, uid }: ConfigurationFile): string {
     throw new AuthError('usage', `cannot read the configuration ${path}: ${reason ?? 'unknown failure'}`, {
       cause: error,
     });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 
