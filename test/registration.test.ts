@@ -244,6 +244,7 @@ test('nothing is registered for a name in use, or for a line that cannot be mean
     [[], 'there is a provider named "acme" already'],
     [['--client-id', 'x'], '--register does not go with --client-id'],
     [['--preset', 'keycloak'], '--register does not go with --preset'],
+    [['--set', 'tenant=x'], '--register does not go with --set'],
     [['--client-secret-env', 'A'], '--register does not go with a secret, a key or a certificate'],
     [['--client-cert', 'a.pem'], '--register does not go with a secret, a key or a certificate'],
   ];
