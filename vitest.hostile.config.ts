@@ -7,6 +7,7 @@ export default defineConfig({
     include: [
       'test/hostile/**/*.test.ts',
       'test/faults/**/*.test.ts',
+      'test/faults/stopped.full.ts',
       'test/{protocol,request-options,whoami}.test.ts',
     ],
     reporters: ['default', './test/support/case-summary.ts', './test/support/closing-line.ts'],
