@@ -72,24 +72,28 @@ async function expectKept({ acme, machine }: Newcomer, requests: number): Promis
   expectNoneUsedTwice(acme);
 }
 
-describe.skipIf(platform !== 'linux')('a stop in a refresh keeps the session', () => {
-  test('REF-18: of the helper, for longer than any time limit', { timeout }, async ({ task }) => {
-    const known = await signedIn();
-    const before = known.acme.requestsTo('/token').length;
-    const { helper, ended } = await stopDuringRefresh(known, 'helper');
-    const result = await expectStuck(known);
-    expect(await ended).toEqual({
-      exitCode: 8,
-      stdout: '',
-      stderr: 'error: not finished within 60 s\nhint: allow more time: --timeout 10m\n',
-    });
-    process.kill(helper, 'SIGCONT');
-    await until(() => holdersOf(`${onlySessionFile(known.machine)}.lock`).length === 0, 10_000);
-    await expectKept(known, before + 1);
-    task.meta.measured = { rounds: 1, result: `${result}, kept, 1 request` };
-  });
+describe.skipIf(platform !== 'linux')('a stop in a refresh', () => {
+  test(
+    'REF-18: a helper that is stopped for longer than any time limit keeps the session',
+    { timeout },
+    async ({ task }) => {
+      const known = await signedIn();
+      const before = known.acme.requestsTo('/token').length;
+      const { helper, ended } = await stopDuringRefresh(known, 'helper');
+      const result = await expectStuck(known);
+      expect(await ended).toEqual({
+        exitCode: 8,
+        stdout: '',
+        stderr: 'error: not finished within 60 s\nhint: allow more time: --timeout 10m\n',
+      });
+      process.kill(helper, 'SIGCONT');
+      await until(() => holdersOf(`${onlySessionFile(known.machine)}.lock`).length === 0, 10_000);
+      await expectKept(known, before + 1);
+      task.meta.measured = { rounds: 1, result: `${result}, kept, 1 request` };
+    },
+  );
 
-  test('CON-06: of the caller', { timeout }, async ({ task }) => {
+  test('CON-06: a caller that is stopped keeps the session', { timeout }, async ({ task }) => {
     const known = await signedIn();
     const before = known.acme.requestsTo('/token').length;
     const { caller, ended } = await stopDuringRefresh(known, 'caller');
@@ -100,16 +104,20 @@ describe.skipIf(platform !== 'linux')('a stop in a refresh keeps the session', (
     task.meta.measured = { rounds: 1, result: `${result}, kept, 1 request` };
   });
 
-  test('CON-06: of the helper, whose caller is killed', { timeout }, async ({ task }) => {
-    const known = await signedIn();
-    const before = known.acme.requestsTo('/token').length;
-    const { caller, helper, ended } = await stopDuringRefresh(known, 'helper');
-    caller.kill('SIGKILL');
-    expect(await ended).toEqual({ exitCode: null, stdout: '', stderr: '' });
-    const result = await expectStuck(known);
-    process.kill(helper, 'SIGCONT');
-    await until(() => holdersOf(`${onlySessionFile(known.machine)}.lock`).length === 0, 10_000);
-    await expectKept(known, before + 1);
-    task.meta.measured = { rounds: 1, result: `${result}, kept, 1 request` };
-  });
+  test(
+    'CON-06: a helper that is stopped while its caller is killed keeps the session',
+    { timeout },
+    async ({ task }) => {
+      const known = await signedIn();
+      const before = known.acme.requestsTo('/token').length;
+      const { caller, helper, ended } = await stopDuringRefresh(known, 'helper');
+      caller.kill('SIGKILL');
+      expect(await ended).toEqual({ exitCode: null, stdout: '', stderr: '' });
+      const result = await expectStuck(known);
+      process.kill(helper, 'SIGCONT');
+      await until(() => holdersOf(`${onlySessionFile(known.machine)}.lock`).length === 0, 10_000);
+      await expectKept(known, before + 1);
+      task.meta.measured = { rounds: 1, result: `${result}, kept, 1 request` };
+    },
+  );
 });
