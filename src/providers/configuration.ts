@@ -41,16 +41,13 @@ async function parse(text: string, path: string): Promise<unknown> {
 }
 
 export function readText({ path, required, uid }: ConfigurationFile): string {
-  let descriptor: number | undefined;
   try {
-    // A pipe without a writer does not hang the open. Windows does not know the flag.
-    descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    const stats = fstatSync(descriptor);
-    if (!stats.isFile() || stats.size > largestFile)
-      throw new AuthError('usage', `${path} is no configuration file`);
-    assertOwn(path, stats, uid);
-    if (!required) assertOwn(dirname(path), statSync(dirname(path)), uid);
-    return decodeBytes(readFileSync(descriptor), path);
+    return readOpened(path, (stats, read) => {
+      const bytes = read(largestFile);
+      assertOwn(path, stats, uid);
+      if (!required) assertOwn(dirname(path), statSync(dirname(path)), uid);
+      return decodeBytes(bytes, path);
+    });
   } catch (error) {
     if (error instanceof AuthError) throw error;
     const reason = systemErrorCode(error);
@@ -58,8 +55,21 @@ export function readText({ path, required, uid }: ConfigurationFile): string {
     throw new AuthError('usage', `cannot read the configuration ${path}: ${reason ?? 'unknown failure'}`, {
       cause: error,
     });
+  }
+}
+
+/** What is looked at is what is read, whatever stands at that path by then. */
+export function readOpened<T>(path: string, use: (stats: Stats, read: (largest: number) => Buffer) => T): T {
+  // A pipe without a writer does not hang the open. Windows does not know the flag.
+  const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const stats = fstatSync(descriptor);
+    return use(stats, (largest) => {
+      if (stats.isFile() && stats.size <= largest) return readFileSync(descriptor);
+      throw new AuthError('usage', `${path} is no configuration file`);
+    });
   } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
+    closeSync(descriptor);
   }
 }
 

@@ -1,7 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-
 import { AuthError, systemErrorCode } from '../errors.js';
-import { decodeBytes, decodeText, isOwn, type Configuration } from './configuration.js';
+import { decodeBytes, decodeText, isOwn, readOpened, type Configuration } from './configuration.js';
 import type { ProviderEntry } from './provider.js';
 
 const largestFile = 256 * 1024;
@@ -39,25 +37,20 @@ export function withProject(own: Configuration, project: ProjectFile | undefined
 }
 
 function readTrusted(path: string, { uid, warn }: Reader): string | undefined {
-  let descriptor: number;
   try {
-    descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    return readOpened(path, (stats, read) => {
+      const isTrusted = isOwn(stats, uid);
+      if (!isTrusted || (uid !== undefined && (stats.mode & 0o002) !== 0)) {
+        warn(`${path} is not used: ${isTrusted ? 'everybody can write it' : 'it belongs to another user'}`);
+        return undefined;
+      }
+      return decodeBytes(read(largestFile), path);
+    });
   } catch (error) {
+    if (error instanceof AuthError) throw error;
     // Most folders have none, and some cannot be looked into.
     if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(systemErrorCode(error) ?? '')) return undefined;
     throw new AuthError('usage', `cannot read ${path}: ${systemErrorCode(error) ?? 'unknown failure'}`);
-  }
-  try {
-    const stats = fstatSync(descriptor);
-    const isTrusted = isOwn(stats, uid);
-    if (!isTrusted || (uid !== undefined && (stats.mode & 0o002) !== 0)) {
-      warn(`${path} is not used: ${isTrusted ? 'everybody can write it' : 'it belongs to another user'}`);
-      return undefined;
-    }
-    if (stats.isFile() && stats.size <= largestFile) return decodeBytes(readFileSync(descriptor), path);
-    throw new AuthError('usage', `${path} is no configuration file`);
-  } finally {
-    closeSync(descriptor);
   }
 }
 
