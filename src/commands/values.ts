@@ -1,5 +1,6 @@
 import { AuthError } from '../errors.js';
 import type { RequestedClaims } from '../client/interactive.js';
+import { isObject } from '../json-document.js';
 import { isClientId, isScope } from '../providers/provider.js';
 
 /** Scopes as people write them: repeated, or separated by spaces or commas. */
@@ -54,8 +55,4 @@ function isRequestedClaims(value: unknown): value is RequestedClaims {
       (isObject(claims) && Object.values(claims).every((one) => one === null || isObject(one)))
     );
   });
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { AuthError } from '../errors.js';
+import { isObject } from '../json-document.js';
 import { isClientId, isProviderName, isScope, issuerFault, type ProviderEntry } from './provider.js';
 
 /** `config.json`. Nothing in it is secret. */
@@ -64,8 +65,4 @@ function objectAt(value: unknown, path: string, known: readonly string[] | undef
     at(path ? `${path}.${stranger}` : stranger, `absent: known here are ${known.join(', ')}`);
   }
   return value;
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isObject } from '../json-document.js';
 import type { SessionSummary } from './session.js';
 
 /** Where the key of a record is to be had; it stands in the record, so that each can be opened by itself. */
@@ -57,10 +58,6 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 type Header = SessionSummary & { readonly authcli: number; readonly key: KeyReference };
