@@ -1,3 +1,5 @@
+import type { Remedy } from './remedy.js';
+
 /** The failures of the command-line contract; each has one exit code. */
 export type ErrorCode =
   | 'bug'
@@ -21,7 +23,9 @@ const exitCodes: Readonly<Record<ErrorCode, number>> = {
 };
 
 export interface AuthErrorOptions {
-  /** The next thing to do, preferably a command. */
+  /** What to do about it. */
+  readonly remedy?: Remedy | undefined;
+  /** The same in words, where it is not data yet. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
@@ -30,11 +34,13 @@ export interface AuthErrorOptions {
 export class AuthError extends Error {
   override readonly name = 'AuthError';
   readonly code: ErrorCode;
+  readonly remedy: Remedy | undefined;
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: AuthErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
+    this.remedy = options.remedy;
     this.hint = options.hint;
   }
 

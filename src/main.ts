@@ -1,4 +1,4 @@
-import { globalOptions, type Invocation } from './commands/command.js';
+import { globalOptions, type GlobalOptions, type Invocation } from './commands/command.js';
 import { parsePlainly, readOptions } from './commands/options.js';
 import { token } from './commands/token.js';
 import type { RefreshRequest } from './client/refresh-helper.js';
@@ -11,11 +11,13 @@ export { systemWorld } from './world.js';
 /** Runs one command line and returns its exit code. Nothing is thrown: what no part of the program expected is reported as a bug. */
 export async function main(argv: readonly string[], world: World): Promise<number> {
   let terminal: Terminal | undefined;
+  let asked: GlobalOptions = {};
   try {
     assertVerifiedTls(world);
     const invocation = parsePlainToken(argv) ?? (await parseAnything(argv, world));
     if (invocation === undefined) return 0;
     const globals = readOptions(globalOptions, invocation.raw, world.env);
+    asked = globals;
     terminal = new Terminal(world, globals);
     const options = readOptions(invocation.command.options, invocation.raw, world.env);
     return (await invocation.command.run(options, { world, terminal, globals }, invocation.argument)) ?? 0;
@@ -23,7 +25,7 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
     if (error instanceof Interrupted) return error.exitCode;
     const failure = error instanceof AuthError ? error : bug(error);
     terminal ??= new Terminal(world, { json: argv.includes('--json') });
-    terminal.fail(failure);
+    terminal.fail(failure, await hintOf(failure, asked));
     return failure.exitCode;
   } finally {
     await terminal?.settled();
@@ -45,6 +47,12 @@ function parsePlainToken(argv: readonly string[]): Invocation | undefined {
   if (!argv.includes('token')) return undefined;
   const raw = parsePlainly(argv, 'token', globalOptions, token.options);
   return raw && { command: token, raw, argument: '' };
+}
+
+/** Loaded only where something failed. */
+async function hintOf(failure: AuthError, asked: GlobalOptions): Promise<string | undefined> {
+  const { hintOf: inWords } = await import('./commands/remedy-words.js');
+  return inWords(failure, asked);
 }
 
 async function parseAnything(argv: readonly string[], world: World): Promise<Invocation | undefined> {

@@ -70,6 +70,7 @@ test('what the helper says is redacted once more by the one that prints it', asy
       code: 'protocol' as const,
       message: `not ${refreshToken}`,
       hint: null,
+      remedy: null,
       traces: [],
     }),
   };

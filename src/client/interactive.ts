@@ -68,6 +68,8 @@ export interface SignInConversation {
   /** What the person types or pastes into the terminal, line by line; nothing where nobody can. */
   pastedLines(signal: AbortSignal): AsyncIterable<string>;
   pasteRejected(reason: string): void;
+  /** What to do about a failure, in words, for the page in the browser. */
+  hintOf(failure: AuthError): string | undefined;
 }
 
 /**
@@ -113,7 +115,7 @@ export async function signIn(
         throw listener.ignored === 0 ? withoutAnswer(reason, { ...client, redirectUri: registered }) : reason;
       }),
     ]);
-    return await answering(received, surroundings.redact, async () => {
+    return await answering(received, conversation, surroundings.redact, async () => {
       const tokenSet = await transaction.redeem(received.url);
       const claims = tokenSet.claims ?? (await askWho(client, tokenSet, proofKey, surroundings));
       const session = newSession(provider, tokenSet, claims, proofKey, asked.scope, surroundings.now());
@@ -206,6 +208,7 @@ function withoutAnswer(reason: unknown, about: Parameters<typeof adviceToRegiste
 /** The page in the browser says what the terminal will say, and only once it is true. */
 async function answering(
   received: ReceivedResponse,
+  conversation: SignInConversation,
   redact: (text: string) => string,
   work: () => Promise<SignedIn>,
 ): Promise<SignedIn> {
@@ -215,10 +218,11 @@ async function answering(
     await received.respond({ kind: 'signed_in', provider, account: oneLine(accountLabel(account)) });
     return result;
   } catch (error) {
-    const { message, hint } = explain(error);
+    const failure = explain(error);
+    const hint = conversation.hintOf(failure);
     await received.respond({
       kind: 'failed',
-      message: redactedLine(message, redact),
+      message: redactedLine(failure.message, redact),
       hint: hint && redactedLine(hint, redact),
     });
     throw error;

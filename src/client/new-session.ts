@@ -30,6 +30,7 @@ export function newSession(
   const obtainedAt = now.toISOString();
   return {
     ...ownerOf(provider),
+    resource: null,
     account: {
       sub: textClaim(claims, 'sub'),
       username: textClaim(claims, 'preferred_username'),
@@ -45,6 +46,7 @@ export function newSession(
     accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt, scope: scope ?? asked },
     otherAccessTokens: {},
     refreshToken,
+    unverifiedRefreshToken: null,
     idToken,
     proofKey,
   };

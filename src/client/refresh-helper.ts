@@ -2,6 +2,7 @@ import { AuthError, type ErrorCode } from '../errors.js';
 import type { ClientAuthentication } from '../oauth/configuration.js';
 import type { Provider } from '../providers/provider.js';
 import { Redactor } from '../redactor.js';
+import type { Remedy } from '../remedy.js';
 import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
@@ -33,6 +34,7 @@ export type RefreshReply =
       readonly code: ErrorCode;
       readonly message: string;
       readonly hint: string | null;
+      readonly remedy: Remedy | null;
       readonly traces: readonly string[];
     };
 
@@ -64,8 +66,8 @@ export async function serveRefresh(
     return { kind: 'done', traces };
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
-    const { code, message, hint } = error;
-    return { kind: 'failed', code, message: redact(message), hint: hint ? redact(hint) : null, traces };
+    const { code, message, hint = null, remedy = null } = error;
+    return { kind: 'failed', code, message: redact(message), hint: hint && redact(hint), remedy, traces };
   }
 }
 

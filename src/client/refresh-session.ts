@@ -86,7 +86,10 @@ async function askHelper(
   const reply = await surroundings.askRefreshHelper(request, signal);
   for (const line of reply.traces) trace(line);
   if (reply.kind === 'failed')
-    throw new AuthError(reply.code, reply.message, { hint: reply.hint ?? undefined });
+    throw new AuthError(reply.code, reply.message, {
+      hint: reply.hint ?? undefined,
+      remedy: reply.remedy ?? undefined,
+    });
 }
 
 function newToken(

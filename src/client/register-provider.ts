@@ -29,7 +29,7 @@ export async function registerProvider(
     throw new AuthError(
       'store',
       `${name} was not added: the provider gave ${clientId} a secret, and ${error.message}`,
-      { hint: error.hint, cause: error },
+      { hint: error.hint, remedy: error.remedy, cause: error },
     );
   }
   const { authentication } = secret;

@@ -20,6 +20,7 @@ import {
 } from './command.js';
 import { loginOptions, type LoginOptions } from './login-options.js';
 import { passphraseSource } from './passphrase.js';
+import { hintOf } from './remedy-words.js';
 import { scopeOf } from './values.js';
 
 const fiveMinutes = 5 * 60_000;
@@ -83,7 +84,8 @@ export async function signInAs(
     passphrase: passphraseSource(options, context),
   });
   const { showSignIn } = await import('../terminal/sign-in-screen.js');
-  const screen = showSignIn(provider.name, surroundings.deadline, world, terminal);
+  const words = (failure: AuthError) => hintOf(failure, { ...globals, provider: provider.name });
+  const screen = showSignIn(provider.name, surroundings.deadline, words, world, terminal);
   try {
     const signedIn = await new AuthClient(surroundings).acquireTokenInteractive(
       provider,

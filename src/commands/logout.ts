@@ -85,6 +85,7 @@ async function signOut(
       `still signed in to ${provider} as ${accountLabel(account)}: ${error.message}`,
       {
         hint: error.hint,
+        remedy: error.remedy,
         cause: error,
       },
     );

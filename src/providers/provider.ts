@@ -6,21 +6,32 @@ import type { ProviderEntry } from './entry-schema.js';
 
 export type { ProviderEntry };
 
+/** Where an entry stands that is not the person's own. */
+export interface ProjectEntry {
+  /** The real path of the project's file. */
+  readonly file: string;
+  /** SHA-256 over the entry. */
+  readonly digest: string;
+}
+
 export interface Provider extends ProviderEntry {
   readonly name: string;
+  /** Absent where the entry is the person's own. */
+  readonly project?: ProjectEntry | undefined;
 }
 
 /** What its sessions are bound to: a name alone, and even an issuer, can be given other endpoints by whoever edits a file. */
-export function ownerOf({ name, issuer, clientId, metadata, token }: Provider): {
-  provider: string;
-  issuer: string;
-  clientId: string;
-  endpoints: string | null;
+export function ownerOf({ name, issuer, clientId, metadata, token, project }: Provider): {
+  readonly provider: string;
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly endpoints: string | null;
+  readonly project: ProjectEntry | null;
 } {
   const refreshEndpoint = token?.refreshEndpoint;
   const isAsPublished = metadata === undefined && refreshEndpoint === undefined;
   const endpoints = isAsPublished ? null : hash('sha256', JSON.stringify({ ...metadata, refreshEndpoint }));
-  return { provider: name, issuer, clientId, endpoints };
+  return { provider: name, issuer, clientId, endpoints, project: project ?? null };
 }
 
 const longestName = 64;

@@ -4,7 +4,10 @@ import { promisify } from 'node:util';
 import { formatHeader, type SealedRecord, type SealingKey } from './session-record.js';
 import type { Session } from './session.js';
 
-type Secrets = Pick<Session, 'accessToken' | 'otherAccessTokens' | 'refreshToken' | 'idToken' | 'proofKey'>;
+type Secrets = Pick<
+  Session,
+  'accessToken' | 'otherAccessTokens' | 'refreshToken' | 'unverifiedRefreshToken' | 'idToken' | 'proofKey'
+>;
 
 export type OpenedRecord =
   | { readonly kind: 'opened'; readonly session: Session }
@@ -23,8 +26,23 @@ export function fingerprint(key: Buffer): string {
 
 /** The summary in the clear, and the secrets under AES-256-GCM, bound to the summary and to the file's name. */
 export function sealRecord(session: Session, key: SealingKey, fileName: string): string {
-  const { accessToken, otherAccessTokens, refreshToken, idToken, proofKey, ...summary } = session;
-  const secrets: Secrets = { accessToken, otherAccessTokens, refreshToken, idToken, proofKey };
+  const {
+    accessToken,
+    otherAccessTokens,
+    refreshToken,
+    unverifiedRefreshToken,
+    idToken,
+    proofKey,
+    ...summary
+  } = session;
+  const secrets: Secrets = {
+    accessToken,
+    otherAccessTokens,
+    refreshToken,
+    unverifiedRefreshToken,
+    idToken,
+    proofKey,
+  };
   const header = formatHeader(summary, key.reference);
   const nonce = randomBytes(nonceLength);
   const cipher = createCipheriv('aes-256-gcm', key.bytes, nonce).setAAD(boundData(header, fileName));
@@ -43,7 +61,9 @@ export function openRecord(record: SealedRecord, key: Buffer, fileName: string):
     const text = decipher.update(sealed.subarray(nonceLength, -tagLength), undefined, 'utf8');
     // What the tag vouches for was written by sealRecord.
     const secrets: Secrets = JSON.parse(text + decipher.final('utf8'));
-    return { kind: 'opened', session: { ...record.summary, ...secrets, proofKey: secrets.proofKey ?? null } };
+    // Absent in what the first versions wrote.
+    const absent = { proofKey: null, unverifiedRefreshToken: null };
+    return { kind: 'opened', session: { ...record.summary, ...absent, ...secrets } };
   } catch {
     return { kind: fingerprint(key) === record.key.fingerprint ? 'damaged' : 'wrong_key' };
   }

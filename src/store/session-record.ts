@@ -30,7 +30,8 @@ export type ParsedRecord =
   | { readonly kind: 'damaged' }
   | { readonly kind: 'newer_format' };
 
-const formatVersion = 1;
+/** 1, until December 2026: without `project`, `resource` and an unverified refresh token. */
+const formatVersion = 2;
 
 /** The first of a record's two lines; the second holds the secrets. */
 export function formatHeader(summary: SessionSummary, key: KeyReference): string {
@@ -44,10 +45,12 @@ export function parseRecord(text: string): ParsedRecord {
   if (typeof fields?.['authcli'] === 'number' && fields['authcli'] > formatVersion) {
     return { kind: 'newer_format' };
   }
-  if (fields?.['authcli'] !== formatVersion || !isHeader(fields)) return { kind: 'damaged' };
+  if ((fields?.['authcli'] !== 1 && fields?.['authcli'] !== formatVersion) || !isHeader(fields))
+    return { kind: 'damaged' };
   const { authcli: _, key, ...written } = fields;
   // Absent in what the first versions wrote.
-  const summary = { ...written, endpoints: written.endpoints ?? null };
+  const absent = { endpoints: null, project: null, resource: null };
+  const summary = { ...absent, ...written };
   return { kind: 'record', record: { summary, key, header, sealed: Buffer.from(sealed, 'base64') } };
 }
 
@@ -74,6 +77,8 @@ function isHeader(fields: object): fields is Header {
     typeof header.signedInAt === 'string' &&
     isNullOrText(header.scope) &&
     isNullOrText(header.endpoints ?? null) &&
+    isProject(header.project ?? null) &&
+    isNullOrText(header.resource ?? null) &&
     isNullOrText(header.expiresAt) &&
     isEnd(header.ended) &&
     isKeyReference(header.key)
@@ -86,6 +91,13 @@ function isNullOrText(value: unknown): boolean {
 
 function isAccount(value: unknown): boolean {
   return isObject(value) && ['sub', 'username', 'email', 'name'].every((field) => isNullOrText(value[field]));
+}
+
+function isProject(value: unknown): boolean {
+  return (
+    value === null ||
+    (isObject(value) && typeof value['file'] === 'string' && typeof value['digest'] === 'string')
+  );
 }
 
 function isEnd(value: unknown): boolean {

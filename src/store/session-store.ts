@@ -182,8 +182,15 @@ function currentFirst(pointer: string | undefined): (a: FoundSession, b: FoundSe
   return (a, b) => rank(b) - rank(a);
 }
 
-function belongsTo(summary: SessionSummary, { issuer, clientId, endpoints }: SessionOwner): boolean {
-  return summary.issuer === issuer && summary.clientId === clientId && summary.endpoints === endpoints;
+export function belongsTo(summary: SessionOwner, owner: SessionOwner): boolean {
+  return (
+    summary.provider === owner.provider &&
+    summary.issuer === owner.issuer &&
+    summary.clientId === owner.clientId &&
+    summary.endpoints === owner.endpoints &&
+    summary.project?.file === owner.project?.file &&
+    summary.project?.digest === owner.project?.digest
+  );
 }
 
 function newerRecord(path: string): AuthError {

@@ -246,12 +246,13 @@ function isAboutTheFolder(error: unknown): boolean {
   return ['EACCES', 'EPERM', 'EROFS'].includes(systemErrorCode(error) ?? '');
 }
 
-function sessionFileName({ provider, issuer, clientId, account, endpoints }: Session): string {
+function sessionFileName({ provider, issuer, clientId, account, endpoints, project }: Session): string {
   const identity = JSON.stringify([
     issuer,
     clientId,
     account.sub,
     ...(endpoints === null ? [] : [endpoints]),
+    ...(project === null ? [] : [project]),
   ]);
   return `${fileNamePrefix(provider)}${hash('sha256', identity).slice(0, 16)}.session`;
 }

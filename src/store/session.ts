@@ -22,6 +22,10 @@ export interface SessionSummary {
   readonly clientId: string;
   /** A digest of what the configuration says of the provider's endpoints; null where they are as published. */
   readonly endpoints: string | null;
+  /** Whose entry it is where a project's file names the provider; null where it is the person's own. */
+  readonly project: ProjectEntry | null;
+  /** The API that the session was asked for by its address (RFC 9728); null where there is none. */
+  readonly resource: string | null;
   readonly account: Account;
   readonly scope: string | null;
   /** Of the access token. */
@@ -34,12 +38,22 @@ export interface SessionSummary {
   readonly ended: { readonly at: string; readonly reason: string } | null;
 }
 
+/** An entry of a project's file, as it was at the sign-in. */
+export interface ProjectEntry {
+  /** The real path of the file. */
+  readonly file: string;
+  /** SHA-256 over the entry. */
+  readonly digest: string;
+}
+
 export interface Session extends SessionSummary {
   /** As granted at the sign-in. */
   readonly accessToken: AccessToken;
   /** For other scopes, resources or audiences, by what was asked for. */
   readonly otherAccessTokens: Readonly<Record<string, AccessToken>>;
   readonly refreshToken: string | null;
+  /** It came with an answer that failed a check: the next refresh goes on with it, and nothing else of that answer is kept. */
+  readonly unverifiedRefreshToken: string | null;
   readonly idToken: string | null;
   /** What the tokens are bound to (RFC 9449): a private key, PEM. */
   readonly proofKey: string | null;
@@ -51,6 +65,7 @@ export interface SessionOwner {
   readonly issuer: string;
   readonly clientId: string;
   readonly endpoints: string | null;
+  readonly project: ProjectEntry | null;
 }
 
 /** Whether the provider may still be asked for a new token. */

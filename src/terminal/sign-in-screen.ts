@@ -11,7 +11,13 @@ export interface SignInScreen extends SignInConversation {
 }
 
 /** What a person sees of a sign-in: the URL, what is being waited for, and how long yet. */
-export function showSignIn(provider: string, deadline: Date, world: World, terminal: Terminal): SignInScreen {
+export function showSignIn(
+  provider: string,
+  deadline: Date,
+  hintOf: SignInConversation['hintOf'],
+  world: World,
+  terminal: Terminal,
+): SignInScreen {
   const canPaste = terminal.isInteractive && world.stdin.isTTY === true;
   let spinner: Promise<Spinner> | undefined;
   let noticedIgnored = false;
@@ -59,6 +65,7 @@ export function showSignIn(provider: string, deadline: Date, world: World, termi
     pasteRejected(reason) {
       terminal.warn(`that cannot be used: ${reason}; still waiting`);
     },
+    hintOf,
     async close() {
       (await spinner)?.stop();
     },

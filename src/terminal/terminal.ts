@@ -51,9 +51,10 @@ export class Terminal {
     if (this.#options.verbose) this.#line('trace:', 'dim', this.#shown(text));
   };
 
-  fail(error: AuthError): void {
+  /** @param shownHint what to do about it, in words */
+  fail(error: AuthError, shownHint: string | undefined): void {
     const message = this.#shown(error.message);
-    const hint = error.hint === undefined ? undefined : this.#shown(error.hint);
+    const hint = shownHint === undefined ? undefined : this.#shown(shownHint);
     if (this.#options.json) {
       this.#line(undefined, undefined, JSON.stringify({ error: { code: error.code, message, hint } }));
       return;
