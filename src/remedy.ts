@@ -13,15 +13,26 @@ export type Remedy =
       readonly scope?: string | undefined;
       readonly prompt?: string | undefined;
     }
+  | {
+      readonly kind: 'logout';
+      readonly provider?: string | undefined;
+      /** Every account of it. */
+      readonly isAll?: boolean | undefined;
+    }
   /** Make a provider the person's own. */
   | {
       readonly kind: 'add_provider';
       readonly name: string;
-      readonly issuer: string;
       readonly clientId: string;
+      readonly issuer?: string | undefined;
+      /** One of the catalogue, in place of an issuer. */
+      readonly preset?: string | undefined;
+      readonly settings?: Readonly<Record<string, string>> | undefined;
       readonly scope?: string | undefined;
       readonly ports?: readonly number[] | undefined;
       readonly redirectUri?: string | undefined;
+      /** It is to be given a client secret, too. */
+      readonly needsSecret?: boolean | undefined;
     }
   /** Name one account of several. */
   | { readonly kind: 'choose_account'; readonly subjects: readonly string[] }

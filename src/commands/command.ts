@@ -4,6 +4,12 @@ import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
 import { readConfiguration, type Configuration, type ConfigurationFile } from '../providers/configuration.js';
 import { findProjectFile } from '../providers/find-project-file.js';
+import {
+  projectFaults,
+  resolveProvider,
+  type ChosenProvider,
+  type KnownProviders,
+} from '../providers/resolve-provider.js';
 import type { PassphraseSource } from '../store/key-source.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { timeLimit } from '../time-limit.js';
@@ -54,27 +60,51 @@ export function configurationFile({ world, globals }: Context): ConfigurationFil
   return { path: join(world.folders().configuration, 'config.json'), required: false, uid };
 }
 
-/** The person's own: what can be changed. */
-export function ownConfiguration(context: Context): Promise<Configuration> {
-  return readConfiguration(configurationFile(context));
+/** The person's own: what can be changed. No program that is started inherits a variable that holds a secret. */
+export async function ownConfiguration(context: Context): Promise<Configuration> {
+  const own = await readConfiguration(configurationFile(context));
+  for (const { client } of Object.values(own.providers)) {
+    const { secret } = client ?? {};
+    if (typeof secret === 'object' && 'env' in secret) context.world.withhold(secret.env);
+  }
+  return own;
 }
 
 /** With what the project adds that we stand in, unless the person names a configuration. */
-export async function configuration(context: Context): Promise<Configuration> {
+export async function knownProviders(context: Context): Promise<KnownProviders> {
   const { world, terminal, globals } = context;
   const own = await ownConfiguration(context);
-  for (const { client } of Object.values(own.providers)) {
-    const { secret } = client ?? {};
-    if (typeof secret === 'object' && 'env' in secret) world.withhold(secret.env);
-  }
   const path = globals.config === undefined ? findProjectFile(world.workingFolder()) : undefined;
   if (path === undefined) return own;
-  const { readProjectFile, withProject } = await import('../providers/project-file.js');
-  const project = await readProjectFile(path, { uid: world.uid, warn: terminal.warn });
+  const { readProjectFile } = await import('../providers/project-file.js');
+  const profile = world.env['USERPROFILE'];
+  const project = await readProjectFile(path, { uid: world.uid, profile, warn: terminal.warn });
   for (const name of Object.keys(project?.providers ?? {})) {
     if (Object.hasOwn(own.providers, name)) terminal.trace(`${name} is your own, not that of ${path}`);
   }
-  return withProject(own, project);
+  return { ...own, project };
+}
+
+/** The same for a command about all of them: it goes on without what the project must not say. */
+export async function allProviders(context: Context): Promise<KnownProviders> {
+  const known = await knownProviders(context);
+  warnOfFaults(known, context);
+  return known;
+}
+
+/** The provider that a command is about. A faulty project keeps only those from going on who use it. */
+export async function chosenProvider(
+  context: Context,
+  named = context.globals.provider,
+): Promise<ChosenProvider> {
+  const known = await knownProviders(context);
+  const chosen = resolveProvider(known, named);
+  warnOfFaults(known, context);
+  return chosen;
+}
+
+function warnOfFaults(known: KnownProviders, { terminal }: Context): void {
+  for (const { message } of projectFaults(known)) terminal.warn(`not used: ${message}`);
 }
 
 export interface Bounds {

@@ -2,8 +2,7 @@ import type { AuthClient } from '../client/auth-client.js';
 import type { EndSessionConversation, SessionEnd } from '../client/end-session.js';
 import type { SignedOut } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
-import type { Configuration } from '../providers/configuration.js';
-import { findOwner } from '../providers/resolve-provider.js';
+import { findOwner, type KnownProviders } from '../providers/resolve-provider.js';
 import { showVisit, warnNotLaunched } from '../terminal/browser-visit.js';
 import type { Terminal } from '../terminal/terminal.js';
 import type { Context } from './command.js';
@@ -12,7 +11,7 @@ import type { Context } from './command.js';
 export async function endSessions(
   client: AuthClient,
   signedOut: readonly SignedOut[],
-  known: Configuration,
+  known: KnownProviders,
   browser: string | undefined,
   { terminal }: Context,
 ): Promise<void> {

@@ -3,16 +3,17 @@ import type { SignedIn } from '../client/interactive.js';
 import { AuthError } from '../errors.js';
 import { assertChangeable } from '../providers/edit-configuration.js';
 import { assertProviderName, issuerFault, nameOfIssuer, type Provider } from '../providers/provider.js';
-import { resolveProvider } from '../providers/resolve-provider.js';
+import type { ChosenProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
+import { oneLine } from '../remote-text.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
 import { chosenBrowser } from './browser-options.js';
 import { changeConfiguration } from './change-configuration.js';
-import { withClient } from './client-options.js';
+import { namesProof, withClient } from './client-options.js';
 import {
+  chosenProvider,
   clientSurroundings,
-  configuration,
   ownConfiguration,
   configurationFile,
   type Command,
@@ -31,7 +32,9 @@ export const login: Command<typeof loginOptions> = {
   options: loginOptions,
 
   async run(options, context) {
-    const { provider: known, isNew } = await chooseProvider(options, context);
+    const { isNew, ...chosen } = await chooseProvider(options, context);
+    assertOwnClient(chosen, options);
+    const { provider: known, chosenBy } = chosen;
     const provider = withClient(known, options, context);
     const isChanged = isNew || provider.client !== known.client;
     if (options.ifNeeded) {
@@ -40,7 +43,8 @@ export const login: Command<typeof loginOptions> = {
     }
     if (isChanged) assertChangeable(configurationFile(context));
     const scope = options.scope && scopeOf(options.scope);
-    const signedIn = await signInAs({ ...provider, ...(isNew && scope && { scope }) }, context, options);
+    const wanted = { ...provider, ...(isNew && scope && { scope }) };
+    const signedIn = await signInAs({ provider: wanted, chosenBy }, context, options);
     if (isNew) await saveProvider(provider, signedIn.requestedScope, context);
     else if (isChanged) await saveClient(provider, context);
     report(signedIn.stored, context);
@@ -68,7 +72,7 @@ async function findAlive(provider: Provider, context: Context): Promise<StoredSe
 
 /** The sign-in itself, also for `token --login`. */
 export async function signInAs(
-  provider: Provider,
+  { provider, chosenBy }: ChosenProvider,
   context: Context,
   options: LoginOptions = {},
 ): Promise<SignedIn> {
@@ -83,6 +87,7 @@ export async function signInAs(
     timeoutMs: fiveMinutes,
     passphrase: passphraseSource(options, context),
   });
+  if (chosenBy !== undefined) terminal.say(chosenByProject(provider, chosenBy));
   const { showSignIn } = await import('../terminal/sign-in-screen.js');
   const words = (failure: AuthError) => hintOf(failure, { ...globals, provider: provider.name });
   const screen = showSignIn(provider.name, surroundings.deadline, words, world, terminal);
@@ -128,11 +133,10 @@ export async function signInAs(
 async function chooseProvider(
   { issuer, clientId }: LoginOptions,
   context: Context,
-): Promise<{ provider: Provider; isNew: boolean }> {
-  const known = await configuration(context);
+): Promise<ChosenProvider & { readonly isNew: boolean }> {
   if (issuer === undefined) {
     if (clientId !== undefined) throw new AuthError('usage', '--client-id needs --issuer');
-    return { provider: resolveProvider(known, context.globals.provider), isNew: false };
+    return { ...(await chosenProvider(context)), isNew: false };
   }
   const fault = issuerFault(issuer);
   if (fault !== undefined)
@@ -146,7 +150,9 @@ async function chooseProvider(
   }
   const name = context.globals.provider ?? nameOfIssuer(issuer);
   assertProviderName(name);
-  const entry = Object.hasOwn(known.providers, name) ? known.providers[name] : undefined;
+  // What is typed in full comes from nowhere else: a project may have an entry of that name.
+  const { providers } = await ownConfiguration(context);
+  const entry = Object.hasOwn(providers, name) ? providers[name] : undefined;
   if (entry === undefined) return { provider: { name, issuer, clientId }, isNew: true };
   if (entry.issuer === issuer && entry.clientId === clientId)
     return { provider: { name, ...entry }, isNew: false };
@@ -164,11 +170,26 @@ async function saveProvider(
   await changeConfiguration(context, ['providers', name], entry);
 }
 
-/** One that a project brings along becomes the person's own: a project names no secret. */
-async function saveClient({ name, ...entry }: Provider, context: Context): Promise<void> {
-  const isOwn = Object.hasOwn((await ownConfiguration(context)).providers, name);
-  if (isOwn) await changeConfiguration(context, ['providers', name, 'client'], entry.client);
-  else await changeConfiguration(context, ['providers', name], entry);
+async function saveClient({ name, client }: Provider, context: Context): Promise<void> {
+  await changeConfiguration(context, ['providers', name, 'client'], client);
+}
+
+function chosenByProject({ name, issuer, clientId }: Provider, file: string): string {
+  return oneLine(`${file} chose the provider ${name}: issuer ${issuer}, client ${clientId}.`);
+}
+
+/** Whoever wrote a project's file has no claim to a secret, and no proof of the client is made for its issuer. */
+function assertOwnClient({ provider, makeOwn }: ChosenProvider, options: LoginOptions): void {
+  const { name, client, project } = provider;
+  if (project === undefined) return;
+  const needsSecret = client?.authentication !== undefined && client.secret === undefined;
+  if (!needsSecret && !namesProof(options)) return;
+  const what = needsSecret ? 'it needs a client secret' : 'its client is to prove who it is';
+  throw new AuthError(
+    'usage',
+    `${name} is a provider of ${project.file}, and ${what}: that is for a provider of your own only`,
+    { remedy: makeOwn?.kind === 'add_provider' ? { ...makeOwn, needsSecret } : makeOwn },
+  );
 }
 
 /** Once made, the choice holds: later logins must not land in another store because a flag was forgotten. */

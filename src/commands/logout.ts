@@ -1,11 +1,17 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { SignedOut, SignOutRequest } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
-import { findOwner, resolveProvider } from '../providers/resolve-provider.js';
+import {
+  findOwner,
+  providerNames,
+  resolveProvider,
+  type KnownProviders,
+} from '../providers/resolve-provider.js';
+import type { Provider } from '../providers/provider.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel, isAccount } from '../store/session.js';
 import { browserOptions, chosenBrowser } from './browser-options.js';
-import { clientSurroundings, configuration, type Command, type Context } from './command.js';
+import { allProviders, clientSurroundings, type Command, type Context } from './command.js';
 import { endSessions } from './end-sessions.js';
 import type { OptionTable } from './options.js';
 
@@ -24,11 +30,11 @@ export const logout: Command<typeof logoutOptions> = {
   async run(options, context) {
     const { world, terminal, globals } = context;
     const client = new AuthClient(clientSurroundings(context));
-    const sessions = await choose(client, options.all ?? false, context);
+    const known = await allProviders(context);
+    const sessions = choose(client, options.all ?? false, known, context);
     if (sessions.length === 0) terminal.notice('not signed in: there is nothing to log out of');
     const signedOut: SignedOut[] = [];
     const failures: unknown[] = [];
-    const known = await configuration(context);
     for (const session of sessions) {
       try {
         const provider = findOwner(known, session.summary);
@@ -46,9 +52,13 @@ export const logout: Command<typeof logoutOptions> = {
   },
 };
 
-async function choose(client: AuthClient, all: boolean, context: Context): Promise<readonly StoredSession[]> {
+function choose(
+  client: AuthClient,
+  all: boolean,
+  known: KnownProviders,
+  context: Context,
+): readonly StoredSession[] {
   const { provider: named, account, store } = context.globals;
-  const known = await configuration(context);
   if (all) {
     const sessions = listed(client, context).filter(
       ({ summary }) =>
@@ -59,9 +69,38 @@ async function choose(client: AuthClient, all: boolean, context: Context): Promi
     if (named !== undefined && sessions.length === 0) resolveProvider(known, named);
     return sessions;
   }
-  if (named === undefined && Object.keys(known.providers).length === 0) return [];
-  const found = client.findSession(resolveProvider(known, named), { account, store });
-  return found === undefined ? [] : [found];
+  if (named === undefined && providerNames(known).length === 0) return [];
+  const chosen = resolveOrFault(known, named);
+  const provider = 'provider' in chosen ? chosen.provider : undefined;
+  const found = provider && client.findSession(provider, { account, store });
+  if (found !== undefined) return [found];
+  // A session outlives its entry, and a project's file that may no longer be used.
+  const name = provider?.name ?? named ?? known.project?.defaultProvider;
+  const left = listed(client, context).filter(
+    ({ summary }) =>
+      summary.provider === name &&
+      (summary.project === null ||
+        provider === undefined ||
+        summary.project.file === provider.project?.file) &&
+      (account === undefined || isAccount(summary.account, account)),
+  );
+  if (left.length === 0 && 'fault' in chosen) throw chosen.fault;
+  if (left.length < 2) return left;
+  throw new AuthError('usage', `several sessions of ${name} are left from entries that have changed`, {
+    remedy: { kind: 'logout', provider: name, isAll: true },
+  });
+}
+
+function resolveOrFault(
+  known: KnownProviders,
+  named: string | undefined,
+): { readonly provider: Provider } | { readonly fault: AuthError } {
+  try {
+    return resolveProvider(known, named);
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    return { fault: error };
+  }
 }
 
 function listed(client: AuthClient, { terminal, globals }: Context): StoredSession[] {

@@ -4,14 +4,16 @@ import type { SecretSource } from '../client/secret-source.js';
 import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
 import { assertChangeable } from '../providers/edit-configuration.js';
-import { assertProviderName, ownerOf, type ProviderEntry } from '../providers/provider.js';
-import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
+import { assertProviderName, ownerOf, type Provider, type ProviderEntry } from '../providers/provider.js';
+import { unknownProvider, usableProviders } from '../providers/resolve-provider.js';
+import type { SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
 import { enteredSecret, isKeptInKeychain } from './client-options.js';
 import {
+  allProviders,
+  chosenProvider,
   clientSurroundings,
-  configuration,
   configurationFile,
   ownConfiguration,
   type Command,
@@ -28,10 +30,11 @@ export const providerList: Command = {
 
   async run(_options, context) {
     const { world, terminal, globals } = context;
-    const { providers, defaultProvider } = await configuration(context);
-    const entries = Object.entries(providers).toSorted(([a], [b]) => a.localeCompare(b));
+    const known = await allProviders(context);
+    const { defaultProvider = known.defaultProvider } = known.project ?? {};
+    const entries = usableProviders(known).map((provider) => [provider.name, entryOf(provider)] as const);
     if (globals.json) {
-      world.stdout.write(`${JSON.stringify({ providers })}\n`);
+      world.stdout.write(`${JSON.stringify({ providers: Object.fromEntries(entries) })}\n`);
     } else if (entries.length === 0) {
       terminal.notice('no provider is configured: authcli provider add NAME --issuer URL --client-id ID');
     } else {
@@ -55,7 +58,9 @@ export const providerShow: Command = {
 
   async run(_options, context, argument) {
     const { world, globals } = context;
-    const { name, ...entry } = resolveProvider(await configuration(context), argument || globals.provider);
+    const { provider } = await chosenProvider(context, argument || globals.provider);
+    const { name } = provider;
+    const entry = entryOf(provider);
     if (globals.json) world.stdout.write(`${JSON.stringify(entry)}\n`);
     else
       world.stdout.write(
@@ -92,7 +97,7 @@ export const providerAdd: Command<typeof addOptions> = {
       const isSame = (['issuer', 'clientId', 'endpoints'] as const).every(
         (key) => summary[key] === owner[key],
       );
-      return summary.provider === name && !isSame;
+      return summary.provider === name && summary.project === null && !isSame;
     });
     if (isElsewhere) throw stillSignedIn(name);
     assertChangeable(configurationFile(context));
@@ -129,7 +134,7 @@ export const providerRemove: Command = {
     const { providers, defaultProvider } = await ownConfiguration(context);
     if (!Object.hasOwn(providers, name)) throw unknownProvider(name, Object.keys(providers));
     const client = new AuthClient(clientSurroundings(context));
-    if (client.getSessions().sessions.some(({ summary }) => summary.provider === name)) {
+    if (client.getSessions().sessions.some(({ summary }) => isOfOwn(name, summary))) {
       throw stillSignedIn(name);
     }
     if (defaultProvider === name) await changeConfiguration(context, ['defaultProvider'], undefined);
@@ -138,6 +143,16 @@ export const providerRemove: Command = {
     context.terminal.notice(`Removed ${name}.`, { text: '✓', style: 'green' });
   },
 };
+
+/** As the configuration has it. */
+function entryOf({ name: _name, project: _project, ...entry }: Provider): ProviderEntry {
+  return entry;
+}
+
+/** A project's provider of the same name is another one. */
+function isOfOwn(name: string, { provider, project }: SessionSummary): boolean {
+  return provider === name && project === null;
+}
 
 /** An item of the keychain goes with the last entry that needs it. */
 async function forgetSecret(name: string, entry: ProviderEntry | undefined, context: Context): Promise<void> {

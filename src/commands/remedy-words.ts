@@ -15,7 +15,7 @@ export function hintOf({ remedy, hint }: AuthError, asked: Asked): string | unde
   return remedy === undefined ? hint : remedyInWords(remedy, asked);
 }
 
-export function remedyInWords(remedy: Remedy, asked: Asked): string {
+function remedyInWords(remedy: Remedy, asked: Asked): string {
   switch (remedy.kind) {
     case 'login': {
       const { provider = asked.provider, account = asked.account, store, scope, prompt } = remedy;
@@ -27,15 +27,22 @@ export function remedyInWords(remedy: Remedy, asked: Asked): string {
         '--prompt': prompt,
       });
     }
+    case 'logout': {
+      const { provider = asked.provider, isAll } = remedy;
+      return commandLine(isAll ? 'logout --all' : 'logout', asked, { '-p': provider });
+    }
     case 'add_provider': {
-      const { name, issuer, clientId, scope, ports, redirectUri } = remedy;
-      return commandLine(`provider add ${shellWord(name)}`, asked, {
+      const { name, issuer, clientId, scope, ports, redirectUri, preset, settings = {} } = remedy;
+      const added = commandLine(`provider add ${shellWord(name)}`, asked, {
+        '--preset': preset,
+        '--set': Object.entries(settings).map(([key, value]) => `${key}=${value}`),
         '--issuer': issuer,
         '--client-id': clientId,
         '--scope': scope,
         '--port': ports?.join(','),
         '--redirect-uri': redirectUri,
       });
+      return remedy.needsSecret ? `${added} --client-secret-keychain` : added;
     }
     case 'choose_account':
       return `name one by its sub: ${remedy.subjects.map((sub) => `-a ${shellWord(sub)}`).join(', ')}`;
@@ -50,10 +57,10 @@ export function remedyInWords(remedy: Remedy, asked: Asked): string {
 function commandLine(
   command: string,
   { config }: Asked,
-  options: Readonly<Record<string, string | undefined>>,
+  options: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): string {
-  const words = Object.entries({ ...options, '--config': config }).flatMap(([flag, value]) =>
-    value === undefined ? [] : [flag, shellWord(value)],
+  const words = Object.entries({ ...options, '--config': config }).flatMap(([flag, values]) =>
+    [values ?? []].flat().flatMap((value) => [flag, shellWord(value)]),
   );
   return ['authcli', command, ...words].join(' ');
 }

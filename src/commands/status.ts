@@ -1,10 +1,9 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { Provider } from '../providers/provider.js';
-import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel, canRefresh, type SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
-import { clientSurroundings, configuration, type Command, type Context } from './command.js';
+import { allProviders, chosenProvider, clientSurroundings, type Command, type Context } from './command.js';
 
 type State = 'valid' | 'expired' | 'login_required';
 
@@ -15,10 +14,10 @@ export const status: Command = {
 
   async run(_options, context) {
     const { world, terminal, globals } = context;
-    const known = await configuration(context);
-    const client = new AuthClient(clientSurroundings(context));
     const isAboutOne = globals.provider !== undefined || globals.account !== undefined;
-    const provider = isAboutOne ? resolveProvider(known, globals.provider) : undefined;
+    const provider = isAboutOne ? (await chosenProvider(context)).provider : undefined;
+    if (provider === undefined) await allProviders(context);
+    const client = new AuthClient(clientSurroundings(context));
     const sessions = provider ? one(client, provider, context) : all(client, context);
     const now = world.now();
     if (globals.json) {

@@ -3,7 +3,7 @@ import { AuthError } from '../errors.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import { accountLabel } from '../store/session.js';
 import { changeConfiguration } from './change-configuration.js';
-import { clientSurroundings, configuration, ownConfiguration, type Command } from './command.js';
+import { chosenProvider, clientSurroundings, ownConfiguration, type Command } from './command.js';
 
 export const switchCommand: Command = {
   name: 'switch',
@@ -18,8 +18,10 @@ export const switchCommand: Command = {
         hint: 'authcli switch -p NAME, or authcli switch -p NAME -a WHO',
       });
     }
-    const known = account === undefined ? await ownConfiguration(context) : await configuration(context);
-    const provider = resolveProvider(known, named);
+    const { provider } =
+      account === undefined
+        ? resolveProvider(await ownConfiguration(context), named)
+        : await chosenProvider(context);
     if (account === undefined) {
       await changeConfiguration(context, ['defaultProvider'], provider.name);
       terminal.notice(`${provider.name} is the default provider now.`, { text: '✓', style: 'green' });

@@ -1,8 +1,7 @@
 import { currentToken, type AcquiredToken } from '../client/acquired-token.js';
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
-import { resolveProvider } from '../providers/resolve-provider.js';
-import { clientSurroundings, configuration, type Command } from './command.js';
+import { chosenProvider, clientSurroundings, type Command } from './command.js';
 import { duration, readOptions, type OptionTable } from './options.js';
 import { resourceIndicator, scopeOf } from './values.js';
 
@@ -49,7 +48,7 @@ export const token: Command<typeof tokenOptions> = {
 
   async run(options, context) {
     const { world, globals } = context;
-    const provider = resolveProvider(await configuration(context), globals.provider);
+    const chosen = await chosenProvider(context);
     const client = new AuthClient(clientSurroundings(context));
     const request = {
       account: globals.account,
@@ -63,12 +62,12 @@ export const token: Command<typeof tokenOptions> = {
     };
     const format = formats[options.output ?? (globals.json ? 'json' : 'raw')];
     try {
-      world.stdout.write(`${format(await client.acquireTokenSilent(provider, request))}\n`);
+      world.stdout.write(`${format(await client.acquireTokenSilent(chosen.provider, request))}\n`);
     } catch (error) {
       if (!options.login || !(error instanceof AuthError) || error.code !== 'login_required') throw error;
       const { signInAs } = await import('./login.js');
       const { loginOptions } = await import('./login-options.js');
-      const { session } = await signInAs(provider, context, readOptions(loginOptions, {}, world.env));
+      const { session } = await signInAs(chosen, context, readOptions(loginOptions, {}, world.env));
       world.stdout.write(`${format(currentToken(session, request))}\n`);
     }
   },

@@ -1,7 +1,6 @@
 import { AuthClient } from '../client/auth-client.js';
-import { resolveProvider } from '../providers/resolve-provider.js';
 import { formatTable } from '../terminal/table.js';
-import { clientSurroundings, configuration, type Command } from './command.js';
+import { chosenProvider, clientSurroundings, type Command } from './command.js';
 
 /** What is about the token and not about the person. */
 const technical: ReadonlySet<string> = new Set(
@@ -15,7 +14,7 @@ export const whoami: Command = {
 
   async run(_options, context) {
     const { world, globals } = context;
-    const provider = resolveProvider(await configuration(context), globals.provider);
+    const { provider } = await chosenProvider(context);
     const client = new AuthClient(clientSurroundings(context));
     const claims = await client.whoami(provider, { account: globals.account, store: globals.store });
     const about = { provider: provider.name, issuer: provider.issuer };

@@ -1,3 +1,5 @@
+import { shellWord } from '../remote-text.js';
+
 /** What the request was about that a provider has refused. */
 export interface RefusedRequest {
   readonly clientId: string;
@@ -47,7 +49,9 @@ function meantBy(code: string, description = ''): string {
 }
 
 function where(request: Pick<RefusedRequest, 'preset'> | undefined): string {
-  return request?.preset === undefined ? '' : ` (where: authcli provider presets ${request.preset})`;
+  return request?.preset === undefined
+    ? ''
+    : ` (where: authcli provider presets ${shellWord(request.preset)})`;
 }
 
 const registerRedirect: Advice = (request) =>

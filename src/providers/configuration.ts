@@ -29,7 +29,7 @@ export async function decodeText(text: string, path: string): Promise<Configurat
 }
 
 /** Plain JSON needs no parser of its own, which is what most calls find. */
-async function parse(text: string, path: string): Promise<unknown> {
+export async function parse(text: string, path: string): Promise<unknown> {
   try {
     const value: unknown = JSON.parse(text);
     if (faultOfDocument(text) === undefined) return value;

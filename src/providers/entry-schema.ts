@@ -3,13 +3,14 @@ import * as v from 'valibot';
 import { isProtectedAddress } from '../loopback.js';
 import { isClientId, isScope, issuerFault } from './provider.js';
 import { redirectUriFault } from './redirect.js';
+import { decodeWith } from './schema-decoding.js';
 
 /**
  * What a provider's entry may say beyond issuer, client and scope: how this provider differs from the standards, and how the
  * client proves who it is. A small set of typed settings; the published JSON Schema is made from it. Messages complete "must be …".
  */
 
-function text(expected: string) {
+export function text(expected: string) {
   return v.pipe(v.string(expected), v.nonEmpty(expected));
 }
 
@@ -20,7 +21,7 @@ const address = v.pipe(
   v.check((value) => URL.canParse(value) && isProtectedAddress(new URL(value)), 'an https address'),
 );
 
-const scope = v.pipe(
+export const scope = v.pipe(
   v.string('scopes separated by single spaces'),
   v.check(isScope, 'scopes separated by single spaces'),
 );
@@ -109,24 +110,23 @@ const client = v.strictObject(
   'an object',
 );
 
+export const ports = v.pipe(v.array(port, 'a list of ports'), v.nonEmpty('a list of ports'));
+
+export const redirectPath = v.pipe(
+  v.string('a path that begins with /'),
+  v.regex(/^\/[^?#\s]*$/, 'a path that begins with /'),
+  v.check((path) => new URL(`http://localhost${path}`).pathname === path, 'a path in its canonical form'),
+);
+
 /** Where the authorization response comes in: `http://127.0.0.1:<a free port>/callback` unless this says otherwise. */
 const redirect = v.strictObject(
   {
     /** `localhost` only where the provider insists on it. */
     host: v.optional(v.picklist(['127.0.0.1', 'localhost'], '"127.0.0.1" or "localhost"')),
     /** Where the provider compares the port: those that are registered there, of which the first free one is taken. */
-    ports: v.optional(v.pipe(v.array(port, 'a list of ports'), v.nonEmpty('a list of ports'))),
+    ports: v.optional(ports),
     /** One that ends in `/*` where the provider accepts any path: a random one takes the place of the star each time. */
-    path: v.optional(
-      v.pipe(
-        v.string('a path that begins with /'),
-        v.regex(/^\/[^?#\s]*$/, 'a path that begins with /'),
-        v.check(
-          (path) => new URL(`http://localhost${path}`).pathname === path,
-          'a path in its canonical form',
-        ),
-      ),
-    ),
+    path: v.optional(redirectPath),
     /**
      * All of it in one: an http address of this machine, or an https address or a private scheme, from which the person
      * pastes the response.
@@ -232,22 +232,32 @@ const revocation = v.strictObject(
   'an object',
 );
 
+/** It ends up in commands that a person may copy. */
+export const presetName = v.pipe(
+  v.string('the name of a preset'),
+  v.regex(/^[a-z0-9-]+$/, 'the name of a preset'),
+);
+
+export const issuer = v.pipe(
+  v.string('the URL of the issuer'),
+  v.check(
+    (value) => issuerFault(value) === undefined,
+    ({ input }) => `the URL of an issuer, but it ${issuerFault(input) ?? ''}`,
+  ),
+);
+
+export const clientId = v.pipe(
+  text('the client ID, a text'),
+  v.check(isClientId, 'of printable ASCII characters (RFC 6749 A.1)'),
+);
+
 export const entrySchema = v.strictObject(
   {
-    issuer: v.pipe(
-      v.string('the URL of the issuer'),
-      v.check(
-        (value) => issuerFault(value) === undefined,
-        ({ input }) => `the URL of an issuer, but it ${issuerFault(input) ?? ''}`,
-      ),
-    ),
-    clientId: v.pipe(
-      text('the client ID, a text'),
-      v.check(isClientId, 'of printable ASCII characters (RFC 6749 A.1)'),
-    ),
+    issuer,
+    clientId,
     scope: v.optional(scope),
     /** The catalogue's entry that this one was made from: for its advice. */
-    preset: v.optional(text('the name of a preset')),
+    preset: v.optional(presetName),
     client: v.optional(client),
     redirect: v.optional(redirect),
     metadata: v.optional(metadata),
@@ -271,33 +281,9 @@ export const configurationSchema = v.strictObject({
 
 export type ProviderEntry = v.InferOutput<typeof entrySchema>;
 
-/** @param complain is told of the first mistake: where it is, and what was expected there */
 export function decodeEntirely(
   value: unknown,
   complain: (path: string, expected: string) => never,
 ): ProviderEntry {
-  const result = v.safeParse(entrySchema, value, { abortEarly: true });
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const path = v.getDotPath(issue) ?? '';
-  if (issue.type !== 'strict_object' || issue.expected !== 'never') return complain(path, issue.message);
-  const known = fieldNames(path.split('.').slice(0, -1));
-  return complain(path, `absent: known here are ${known.join(', ')}`);
-}
-
-function fieldNames(path: readonly string[]): string[] {
-  let at: v.GenericSchema = entrySchema;
-  for (const name of path) {
-    const field = 'entries' in at && isFields(at.entries) ? at.entries[name] : undefined;
-    at = field !== undefined && 'wrapped' in field && isSchema(field.wrapped) ? field.wrapped : entrySchema;
-  }
-  return 'entries' in at && isFields(at.entries) ? Object.keys(at.entries) : [];
-}
-
-function isFields(value: unknown): value is Record<string, v.GenericSchema> {
-  return typeof value === 'object' && value !== null;
-}
-
-function isSchema(value: unknown): value is v.GenericSchema {
-  return isFields(value) && 'kind' in value;
+  return decodeWith(entrySchema, value, complain);
 }

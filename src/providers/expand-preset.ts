@@ -25,6 +25,29 @@ export function expandPreset(preset: Preset, given: Settings, clientId: string):
   });
 }
 
+/**
+ * Whether a setting only says which issuer it is. One that stands elsewhere, too, or in the host of another address while the issuer
+ * has it in its path, says where a part of the sign-in goes.
+ */
+export function isPartOfIssuer(name: string, { entry }: Preset): boolean {
+  const placeholder = `{${name}}`;
+  if (!entry.issuer.includes(placeholder)) return false;
+  return (
+    originOf(entry.issuer).includes(placeholder) ||
+    !texts(entry).some((text) => originOf(text).includes(placeholder))
+  );
+}
+
+/** Scheme and host, as far as a template tells. */
+function originOf(address: string): string {
+  return /^([a-z]+:\/\/)?[^/]*/.exec(address)?.[0] ?? '';
+}
+
+function texts(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [];
+}
+
 /** What a person who has chosen no settings yet is shown. */
 export function sampleSettings({ settings }: Preset): Settings {
   return Object.fromEntries(

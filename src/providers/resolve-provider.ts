@@ -1,34 +1,104 @@
 import { AuthError } from '../errors.js';
 import type { Configuration } from './decode-configuration.js';
+import type { ProjectFile } from './project-file.js';
+import type { Remedy } from '../remedy.js';
 import { assertProviderName, ownerOf, type Provider } from './provider.js';
 
-/** The named provider, else the configuration's default, else the only one there is. */
-export function resolveProvider(configuration: Configuration, named: string | undefined): Provider {
+/** The person's own providers, and those that the project adds whose folder the command runs in. */
+export interface KnownProviders extends Configuration {
+  readonly project?: ProjectFile | undefined;
+}
+
+export interface ChosenProvider {
+  readonly provider: Provider;
+  /** The project's file, where it chose the provider or describes it. */
+  readonly chosenBy?: string | undefined;
+  /** How the person adds the provider that a project describes. */
+  readonly makeOwn?: Remedy | undefined;
+}
+
+/** The named provider, else the project's default, else the configuration's, else the only one there is. */
+export function resolveProvider(known: KnownProviders, named: string | undefined): ChosenProvider {
   if (named !== undefined) assertProviderName(named);
-  const names = Object.keys(configuration.providers);
-  const name = named ?? configuration.defaultProvider ?? (names.length === 1 ? names[0] : undefined);
-  if (name === undefined) throw nothingChosen(names);
-  const entry = Object.hasOwn(configuration.providers, name) ? configuration.providers[name] : undefined;
-  if (entry === undefined) throw unknownProvider(name, names);
-  return { name, ...entry };
+  const { project } = known;
+  const names = providerNames(known);
+  const byProject = named === undefined ? project?.defaultProvider : undefined;
+  const name = named ?? byProject ?? known.defaultProvider ?? onlyOne(known);
+  if (name === undefined) throw project?.fault ?? nothingChosen(names);
+  const own = ownProvider(known, name);
+  if (own !== undefined) return { provider: own, chosenBy: byProject && project?.path };
+  const provider = projectProvider(known, name);
+  const found = project?.providers[name];
+  const makeOwn = found?.kind === 'entry' ? found.makeOwn : undefined;
+  if (provider !== undefined) return { provider, chosenBy: project?.path, makeOwn };
+  throw project?.fault ?? unknownProvider(name, names, byProject && project?.path);
+}
+
+/** One that a project must not bring along leaves the others as clear as they were. */
+function onlyOne(known: KnownProviders): string | undefined {
+  const names = providerNames(known);
+  const usable = names.filter((name) => !isRefused(known, name));
+  const [name, ...others] = usable.length > 0 ? usable : names;
+  return others.length === 0 ? name : undefined;
+}
+
+/** Those that can be named with `-p`, sorted. */
+export function providerNames({ providers, project }: KnownProviders): string[] {
+  return [...new Set([...Object.keys(providers), ...Object.keys(project?.providers ?? {})])].toSorted();
+}
+
+/** Every provider that can be used; one of the person's own wins over one of the project. */
+export function usableProviders(known: KnownProviders): Provider[] {
+  return providerNames(known).flatMap((name) =>
+    isRefused(known, name) ? [] : (ownProvider(known, name) ?? projectProvider(known, name) ?? []),
+  );
+}
+
+function isRefused({ providers, project }: KnownProviders, name: string): boolean {
+  return !Object.hasOwn(providers, name) && project?.providers[name]?.kind === 'refused';
+}
+
+/** What is wrong with the project's file for those who do not use it. */
+export function projectFaults({ providers, project }: KnownProviders): AuthError[] {
+  if (project === undefined) return [];
+  const refused = Object.entries(project.providers).flatMap(([name, found]) =>
+    found.kind === 'refused' && !Object.hasOwn(providers, name) ? [found.fault] : [],
+  );
+  return [...(project.fault ? [project.fault] : []), ...refused];
 }
 
 /** The entry that a session belongs to; it may have been changed or removed since the sign-in. */
-export function findOwner(
-  { providers }: Configuration,
-  session: ReturnType<typeof ownerOf>,
-): Provider | undefined {
-  const entry = Object.hasOwn(providers, session.provider) ? providers[session.provider] : undefined;
-  if (entry === undefined) return undefined;
-  const provider = { name: session.provider, ...entry };
-  const { issuer, clientId, endpoints } = ownerOf(provider);
-  const isSame =
-    issuer === session.issuer && clientId === session.clientId && endpoints === session.endpoints;
-  return isSame ? provider : undefined;
+export function findOwner(known: KnownProviders, session: ReturnType<typeof ownerOf>): Provider | undefined {
+  const provider = usableProviders(known).find(({ name }) => name === session.provider);
+  return provider && isSameOwner(ownerOf(provider), session) ? provider : undefined;
 }
 
-export function unknownProvider(name: string, known: readonly string[]): AuthError {
-  return new AuthError('usage', `no provider is named "${name}" (${listed(known)})`, {
+function isSameOwner(one: ReturnType<typeof ownerOf>, other: ReturnType<typeof ownerOf>): boolean {
+  return (
+    one.issuer === other.issuer &&
+    one.clientId === other.clientId &&
+    one.endpoints === other.endpoints &&
+    one.project?.file === other.project?.file &&
+    one.project?.digest === other.project?.digest
+  );
+}
+
+function ownProvider({ providers }: KnownProviders, name: string): Provider | undefined {
+  const entry = Object.hasOwn(providers, name) ? providers[name] : undefined;
+  return entry && { name, ...entry };
+}
+
+/** @throws {AuthError} where the project says more of it than a project may */
+function projectProvider({ project }: KnownProviders, name: string): Provider | undefined {
+  const found = project && Object.hasOwn(project.providers, name) ? project.providers[name] : undefined;
+  if (project === undefined || found === undefined) return undefined;
+  if (found.kind === 'refused') throw found.fault;
+  return { name, ...found.entry, project: { file: project.path, digest: found.digest } };
+}
+
+export function unknownProvider(name: string, known: readonly string[], namedBy?: string): AuthError {
+  const who = namedBy === undefined ? '' : `${namedBy} chooses "${name}", and `;
+  return new AuthError('usage', `${who}no provider is named "${name}" (${listed(known)})`, {
     hint: `authcli provider add ${name} --issuer URL --client-id ID`,
   });
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -120,9 +121,10 @@ export class SessionStore {
     return join(this.folder, fileName);
   }
 
-  /** Names which of several accounts is the current one. */
-  pointerPath({ provider }: SessionOwner): string {
-    return this.path(`${fileNamePrefix(provider)}current`);
+  /** Names which of several accounts is the current one. A project has no say in who that is of a provider of the person's own. */
+  pointerPath({ provider, project }: SessionOwner): string {
+    const whose = project === null ? '' : `${hash('sha256', JSON.stringify(project)).slice(0, 16)}.`;
+    return this.path(`${fileNamePrefix(provider)}${whose}current`);
   }
 
   /** Where the process that has a sign-in under way leaves word. */
@@ -182,7 +184,7 @@ function currentFirst(pointer: string | undefined): (a: FoundSession, b: FoundSe
   return (a, b) => rank(b) - rank(a);
 }
 
-export function belongsTo(summary: SessionOwner, owner: SessionOwner): boolean {
+function belongsTo(summary: SessionOwner, owner: SessionOwner): boolean {
   return (
     summary.provider === owner.provider &&
     summary.issuer === owner.issuer &&
