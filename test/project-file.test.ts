@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 import { login, newcomer, startAcme, type Newcomer } from './support/newcomer.js';
 import type { Machine, Outcome } from './support/run.js';
-import { approves, browserOf } from './support/user-agents.js';
+import { approves, approvesAs, browserOf } from './support/user-agents.js';
 
 /** Runs in `folder/project/deep`, with the file in `folder/project`. */
 function inProject(machine: Machine, content: object | string, name = 'project') {
@@ -186,6 +186,25 @@ test('keeps its sessions apart from those of another clone, and of another entry
   renameSync(join(machine.folder, 'project'), join(machine.folder, 'moved'));
   const moved = inProject(machine, content, 'moved');
   expect(await moved.run(['token'])).toEqual(notSignedIn);
+});
+
+test('does not move the pointer to the current account of a provider of the person', async () => {
+  const { acme, machine } = await newcomer();
+  const work = { issuer: acme.issuer, clientId: 'cli', scope: 'openid email offline_access' };
+  const { run, file } = inProject(machine, { providers: { work } });
+  machine.configure({ providers: { work } });
+  const john = { ...browserOf(approvesAs('john@acme.test')), workingFolder: () => '/' };
+  expect(await run(['login', '-q', '-p', 'work'])).toMatchObject({ exitCode: 0 });
+  expect(await machine.run(['login', '-q', '-p', 'work'], john)).toMatchObject({ exitCode: 0 });
+  expect(await machine.run(['switch', '-p', 'work', '-a', 'jane@acme.test'])).toMatchObject({ exitCode: 0 });
+  machine.configure({ providers: {} });
+  expect(await run(['login', '-q', '-p', 'work'])).toMatchObject({ exitCode: 0 });
+  writeFileSync(file, '{}');
+  machine.configure({ providers: { work } });
+  expect(await machine.run(['whoami', '--json'])).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('jane@acme.test'),
+  });
 });
 
 test('leaves the current account of a provider of the person alone', async () => {

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { expect, test } from 'vitest';
 
 import { configurationSchema, entrySchema } from '../src/providers/entry-schema.js';
+import { projectFileSchema } from '../src/providers/project-schema.js';
 import { providersPage } from './support/providers-page.js';
 
 /** Made from the code: `npx vitest run test/published-documents.test.ts -u` writes them anew. */
@@ -12,6 +13,12 @@ test('docs/config.schema.json describes what the program reads', async () => {
   const schema = toJsonSchema(configurationSchema, { errorMode: 'ignore', target: 'draft-2020-12' });
   const document = { title: 'Configuration of authcli', ...schema };
   await expect(`${JSON.stringify(document, null, 2)}\n`).toMatchFileSnapshot('../docs/config.schema.json');
+});
+
+test('docs/project.schema.json describes what a project may say', async () => {
+  const schema = toJsonSchema(projectFileSchema, { errorMode: 'ignore', target: 'draft-2020-12' });
+  const document = { title: 'A project file of authcli (.authcli.json)', ...schema };
+  await expect(`${JSON.stringify(document, null, 2)}\n`).toMatchFileSnapshot('../docs/project.schema.json');
 });
 
 test('docs/providers.md says what the catalogue says', async () => {
