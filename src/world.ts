@@ -91,7 +91,10 @@ export function systemWorld(): World {
       return secretService(env);
     },
     interruption: () => (interruption ??= abortOnSignals()),
-    interrupt: () => process.kill(process.pid, 'SIGINT'),
+    interrupt: () => {
+      // Windows would end the process without asking its handlers.
+      if (!process.emit('SIGINT')) process.kill(process.pid, 'SIGINT');
+    },
   };
 }
 
@@ -148,7 +151,12 @@ function writeWhole(descriptor: number, text: string): void {
 function abortOnSignals(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] satisfies EndingSignal[]) {
-    process.once(signal, () => controller.abort(new Interrupted(signal)));
+    const abort = (): void => {
+      controller.abort(new Interrupted(signal));
+      // Not `once`: the spinner's own handler ends the process where it finds itself alone, and our clean-up with it.
+      setImmediate(() => process.off(signal, abort));
+    };
+    process.on(signal, abort);
   }
   return controller.signal;
 }
