@@ -1,4 +1,4 @@
-import { globalOptions, type GlobalOptions, type Invocation } from './commands/command.js';
+import { globalOptions, type Asked, type Invocation } from './commands/command.js';
 import { parsePlainly, readOptions } from './commands/options.js';
 import { token } from './commands/token.js';
 import type { RefreshRequest } from './client/refresh-helper.js';
@@ -11,16 +11,19 @@ export { systemWorld } from './world.js';
 /** Runs one command line and returns its exit code. Nothing is thrown: what no part of the program expected is reported as a bug. */
 export async function main(argv: readonly string[], world: World): Promise<number> {
   let terminal: Terminal | undefined;
-  let asked: GlobalOptions = {};
+  let asked: Asked = {};
   try {
     assertVerifiedTls(world);
     const invocation = parsePlainToken(argv) ?? (await parseAnything(argv, world));
     if (invocation === undefined) return 0;
     const globals = readOptions(globalOptions, invocation.raw, world.env);
-    asked = globals;
+    // What comes from the environment is there for the next command, too.
+    asked = readOptions(globalOptions, invocation.raw, {});
     terminal = new Terminal(world, globals);
     const options = readOptions(invocation.command.options, invocation.raw, world.env);
-    return (await invocation.command.run(options, { world, terminal, globals }, invocation.argument)) ?? 0;
+    return (
+      (await invocation.command.run(options, { world, terminal, globals, asked }, invocation.argument)) ?? 0
+    );
   } catch (error) {
     if (error instanceof Interrupted) return error.exitCode;
     const failure = error instanceof AuthError ? error : bug(error);
@@ -50,7 +53,7 @@ function parsePlainToken(argv: readonly string[]): Invocation | undefined {
 }
 
 /** Loaded only where something failed. */
-async function hintOf(failure: AuthError, asked: GlobalOptions): Promise<string | undefined> {
+async function hintOf(failure: AuthError, asked: Asked): Promise<string | undefined> {
   const { hintOf: inWords } = await import('./commands/remedy-words.js');
   return inWords(failure, asked);
 }

@@ -30,11 +30,15 @@ export const globalOptions = {
 
 export type GlobalOptions = OptionValues<typeof globalOptions>;
 
+/** What was typed on this command line, so that a command that is printed means the same provider, account and files. */
+export type Asked = Pick<GlobalOptions, 'provider' | 'account' | 'config' | 'store'>;
+
 /** What every command is run with. */
 export interface Context {
   readonly world: World;
   readonly terminal: Terminal;
   readonly globals: GlobalOptions;
+  readonly asked: Asked;
 }
 
 /** One command: what it takes, what it does. It returns the exit code where success is not simply 0. */

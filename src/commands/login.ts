@@ -89,7 +89,7 @@ export async function signInAs(
   });
   if (chosenBy !== undefined) terminal.say(chosenByProject(provider, chosenBy));
   const { showSignIn } = await import('../terminal/sign-in-screen.js');
-  const words = (failure: AuthError) => hintOf(failure, { ...globals, provider: provider.name });
+  const words = (failure: AuthError) => hintOf(failure, { ...context.asked, provider: provider.name });
   const screen = showSignIn(provider.name, surroundings.deadline, words, world, terminal);
   try {
     const signedIn = await new AuthClient(surroundings).acquireTokenInteractive(

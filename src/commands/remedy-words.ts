@@ -1,14 +1,7 @@
 import type { AuthError } from '../errors.js';
 import type { Remedy } from '../remedy.js';
 import { shellWord } from '../remote-text.js';
-
-/** What stood on this command line, so that the command that is printed means the same provider, account and files. */
-export interface Asked {
-  readonly provider?: string | undefined;
-  readonly account?: string | undefined;
-  readonly config?: string | undefined;
-  readonly store?: 'keychain' | 'file' | undefined;
-}
+import type { Asked } from './command.js';
 
 /** The hint of an error: its remedy as a command line, or the words that it brings along. */
 export function hintOf({ remedy, hint }: AuthError, asked: Asked): string | undefined {

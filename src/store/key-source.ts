@@ -33,13 +33,15 @@ export function storeOf(reference: KeyReference): StoreName {
 }
 
 /** What lies where a record says that its key is. Never makes one: a new key in place of one that is only locked away would lose every session. */
-export async function fetchKey(reference: KeyReference, surroundings: KeySurroundings): Promise<Buffer> {
+export async function fetchKey(
+  reference: KeyReference,
+  surroundings: KeySurroundings,
+  provider?: string,
+): Promise<Buffer> {
   const found = await lookUp(reference, surroundings);
   if (found !== undefined) return found;
-  const message = `the key of the ${storeOf(reference)} store is gone: its sessions cannot be opened any more`;
-  throw new AuthError('login_required', message, {
-    hint: 'authcli login (sets the unreadable sessions aside and starts anew)',
-  });
+  const message = `the key of the ${storeOf(reference)} store is gone: its sessions open again only with it`;
+  throw new AuthError('login_required', message, { remedy: { kind: 'login', provider } });
 }
 
 export type KeychainKey = { readonly kind: 'answered'; readonly key: Buffer | undefined } | KeychainTrouble;
@@ -75,16 +77,14 @@ export function encodeKey(key: Buffer): string {
   return key.toString('base64');
 }
 
-export function wrongKey(reference: KeyReference): AuthError {
+export function wrongKey(reference: KeyReference, provider?: string): AuthError {
   if (reference.kind === 'passphrase') {
     return new AuthError('store', 'wrong passphrase for the sealed sessions', {
       hint: 'check AUTHCLI_STORE_PASSPHRASE',
     });
   }
-  const message = `the key in the ${storeOf(reference)} store is not the one that sealed this session`;
-  return new AuthError('store', message, {
-    hint: 'restore the earlier key, or sign in again: authcli login',
-  });
+  const message = `this session is sealed with another key than the one in the ${storeOf(reference)} store, and opens again with it`;
+  return new AuthError('store', message, { remedy: { kind: 'login', provider } });
 }
 
 async function lookUp(reference: KeyReference, surroundings: KeySurroundings): Promise<Buffer | undefined> {

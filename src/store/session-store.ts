@@ -77,15 +77,15 @@ export class SessionStore {
   }
 
   /** @param known a key that was fetched before: a keychain that has gone silent since is not asked again */
-  async open({ fileName, record }: StoredSession, known?: SealingKey): Promise<OpenSession> {
+  async open({ fileName, record, summary }: StoredSession, known?: SealingKey): Promise<OpenSession> {
     const isKnown = known?.reference.fingerprint === record.key.fingerprint;
-    const bytes = isKnown ? known.bytes : await fetchKey(record.key, this.surroundings);
+    const bytes = isKnown ? known.bytes : await fetchKey(record.key, this.surroundings, summary.provider);
     const opened = openRecord(record, bytes, fileName);
     switch (opened.kind) {
       case 'opened':
         return { fileName, session: opened.session, key: { reference: record.key, bytes } };
       case 'wrong_key':
-        throw wrongKey(record.key);
+        throw wrongKey(record.key, summary.provider);
       case 'damaged':
         throw damagedRecord(this.path(fileName));
     }

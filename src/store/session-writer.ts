@@ -10,7 +10,7 @@ import { withLock } from './lock.js';
 import { makeOwnFolder, readOwnFile, setAside, storeTrouble } from './own-file.js';
 import { openRecord, sealRecord } from './seal.js';
 import { setAsideDamagedDescription } from './store-description.js';
-import type { KeyReference, SealingKey } from './session-record.js';
+import type { SealingKey } from './session-record.js';
 import {
   damagedRecord,
   fileNamePrefix,
@@ -105,12 +105,7 @@ export class SessionWriter {
     this.#assertWritable(roomForSession);
     setAsideDamagedDescription(this.#surroundings);
     const key = await this.#fetchOrMakeKey(store);
-    return async (session) => {
-      for (const { fileName, record } of this.#store.list().sessions) {
-        if (hasLostItsKey(record.key, key.reference)) this.#setAside(fileName);
-      }
-      return this.#keep(session, key);
-    };
+    return (session) => this.#keep(session, key);
   }
 
   /** A refresh that is under way ends first: its result must not replace the newer sign-in. */
@@ -255,13 +250,4 @@ function sessionFileName({ provider, issuer, clientId, account, endpoints, proje
     ...(project === null ? [] : [project]),
   ]);
   return `${fileNamePrefix(provider)}${hash('sha256', identity).slice(0, 16)}.session`;
-}
-
-/** Sealed with what once lay where `present` lies now. */
-function hasLostItsKey(sealedWith: KeyReference, present: KeyReference): boolean {
-  const samePlace =
-    sealedWith.kind === 'keychain'
-      ? present.kind === 'keychain' && present.account === sealedWith.account
-      : sealedWith.kind === 'file' && present.kind === 'file';
-  return samePlace && sealedWith.fingerprint !== present.fingerprint;
 }

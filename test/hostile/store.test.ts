@@ -451,8 +451,8 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a keychain',
       exitCode: 4,
       stdout: '',
       stderr:
-        'error: the key of the keychain store is gone: its sessions cannot be opened any more\n' +
-        'hint: authcli login (sets the unreadable sessions aside and starts anew)\n',
+        'error: the key of the keychain store is gone: its sessions open again only with it\n' +
+        'hint: authcli login -p acme\n',
     });
     expect(readdirSync(sessions)).toEqual(before);
     expect(await secretService(keyring.env).read(account, ask)).toEqual({ kind: 'missing' });
@@ -487,8 +487,8 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a keychain',
       exitCode: 7,
       stdout: '',
       stderr:
-        'error: the key in the keychain store is not the one that sealed this session\n' +
-        'hint: restore the earlier key, or sign in again: authcli login\n',
+        'error: this session is sealed with another key than the one in the keychain store, and opens again with it\n' +
+        'hint: authcli login -p acme\n',
     });
     expect(await machine.spawn(['status', '-p', 'acme'])).toMatchObject({ exitCode: 0 });
   });
@@ -544,6 +544,46 @@ describe.skipIf(!requirement('dbus-daemon', isOnPath('dbus-daemon')))(
   },
 );
 
+describe('STO-14: a sign-in under another key sets aside the session that it replaces, and no other', () => {
+  test('of the sealed file', async () => {
+    const { machine, state, sessions } = await signIn();
+    const asJohn = `${agent} --as john@acme.test`;
+    expect(await machine.spawn(['login', '-q', '--prompt', 'consent', '--browser', asJohn])).toMatchObject({
+      exitCode: 0,
+    });
+    const key = join(state, 'store.key');
+    const first = readFileSync(key);
+    rmSync(key);
+    expect(await login(machine)).toMatchObject({ exitCode: 0 });
+    expect(readdirSync(sessions).filter((name) => name.includes('.damaged-'))).toHaveLength(1);
+    expect(await machine.spawn(['token'])).toEqual(success);
+    expect(await machine.spawn(['token', '-a', 'john@acme.test'])).toEqual({
+      exitCode: 7,
+      stdout: '',
+      stderr:
+        'error: this session is sealed with another key than the one in the file store, and opens again with it\n' +
+        'hint: authcli login -p acme -a john@acme.test\n',
+    });
+    writeFileSync(key, first);
+    expect(await machine.spawn(['token', '-a', 'john@acme.test'])).toEqual(success);
+  });
+
+  test.skipIf(!requirement('gnome-keyring', keyringInstalled()))('of another keyring', async () => {
+    const { keyring, machine, acme } = await signedInWithKeyring();
+    await machine.run(['provider', 'add', 'other', '--issuer', acme.issuer, '--client-id', 'cli']);
+    const other = await forThisTest(startKeyring());
+    expect(await machine.start([...toLogin, '-p', 'other'], other.env).outcome).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await machine.spawn(['token', '-p', 'acme'], keyring.env)).toEqual(success);
+    expect(await machine.spawn(['token', '-p', 'other'], other.env)).toEqual(success);
+    expect(await machine.spawn(['token', '-p', 'acme'], other.env)).toMatchObject({
+      exitCode: 7,
+      stdout: '',
+    });
+  });
+});
+
 describe('STO-14: the key of the sealed file', () => {
   test('gone: exit 4, nothing is deleted, and only a login makes a new one', async () => {
     const { machine, state, file, sessions } = await signIn();
@@ -553,8 +593,8 @@ describe('STO-14: the key of the sealed file', () => {
       exitCode: 4,
       stdout: '',
       stderr:
-        'error: the key of the file store is gone: its sessions cannot be opened any more\n' +
-        'hint: authcli login (sets the unreadable sessions aside and starts anew)\n',
+        'error: the key of the file store is gone: its sessions open again only with it\n' +
+        'hint: authcli login -p acme\n',
     });
     expect(existsSync(key)).toBe(false);
     expect(existsSync(file)).toBe(true);
@@ -724,7 +764,7 @@ describe('STO-20: names', () => {
 
 test('STO-21: a session of a newer authcli is not touched, not even by a login', async () => {
   const { machine, file } = await signIn();
-  writeFileSync(file, readFileSync(file, 'utf8').replace('{"authcli":1', '{"authcli":2'));
+  writeFileSync(file, readFileSync(file, 'utf8').replace('{"authcli":2', '{"authcli":3'));
   const before = readFileSync(file);
   const expected = {
     exitCode: 7,
