@@ -1,7 +1,7 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { SignedIn } from '../client/interactive.js';
 import { AuthError } from '../errors.js';
-import { assertChangeable } from '../providers/edit-configuration.js';
+import { assertChangeable, loadEditor } from '../providers/edit-configuration.js';
 import { assertProviderName, issuerFault, nameOfIssuer, type Provider } from '../providers/provider.js';
 import type { ChosenProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
@@ -88,6 +88,8 @@ export async function signInAs(
     passphrase: passphraseSource(options, context),
   });
   if (chosenBy !== undefined) terminal.say(chosenByProject(provider, chosenBy));
+  // npm may replace the package while the person is in the browser: nothing that follows the sign-in is loaded after it.
+  await Promise.all([loadEditor(), terminal.loadColours()]);
   const { showSignIn } = await import('../terminal/sign-in-screen.js');
   const words = (failure: AuthError) => hintOf(failure, { ...context.asked, provider: provider.name });
   const screen = showSignIn(provider.name, surroundings.deadline, words, world, terminal);

@@ -5,6 +5,11 @@ import { reserveFile, writeFileAtomically } from '../atomic-file.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { decodeText, readText, type ConfigurationFile } from './configuration.js';
 
+/** Loads what a change needs, for a command that must not fail when the program is replaced while it waits. */
+export async function loadEditor(): Promise<void> {
+  await Promise.all([import('jsonc-parser'), import('./jsonc.js'), import('./entry-schema.js')]);
+}
+
 /** Sets, or with undefined removes, one value in place: comments and order stay as the person wrote them. */
 export async function editConfiguration(
   file: ConfigurationFile,

@@ -93,6 +93,11 @@ export class Terminal {
     return this.isInteractive && !isSet(env['NO_COLOR']) && env['TERM'] !== 'dumb';
   }
 
+  /** Loads what a line with colour needs, for a command that must not fail when the program is replaced while it waits. */
+  async loadColours(): Promise<void> {
+    if (this.hasColour) await this.#loadChalk();
+  }
+
   #loadChalk(): Promise<ChalkInstance> {
     return (this.#chalk ??= import('./colours.js').then(({ sixteenColours }) => sixteenColours()));
   }
