@@ -62,8 +62,9 @@ export class AuthClient {
     return store === undefined || found?.store === store ? found : undefined;
   }
 
-  isCurrent({ summary, fileName }: StoredSession): boolean {
-    return this.#store.loadAll(summary)[0]?.fileName === fileName;
+  /** The file names of those that a command takes which names no account. */
+  currentFileNames(): ReadonlySet<string> {
+    return this.#store.currentFileNames();
   }
 
   /** The claims of the ID token, completed by userinfo. */

@@ -20,12 +20,13 @@ export const status: Command = {
     const client = new AuthClient(clientSurroundings(context));
     const sessions = provider ? one(client, provider, context) : all(client, context);
     const now = world.now();
+    const current = client.currentFileNames();
     if (globals.json) {
       world.stdout.write(
-        `${JSON.stringify({ sessions: sessions.map((session) => describe(session, client, now)) })}\n`,
+        `${JSON.stringify({ sessions: sessions.map((session) => describe(session, current, now)) })}\n`,
       );
     } else if (sessions.length > 0) {
-      world.stdout.write(tabulate(sessions, client, now));
+      world.stdout.write(tabulate(sessions, current, now));
     } else {
       const nobody = provider && client.notSignedIn(provider, globals.account).message;
       terminal.notice(nobody ?? 'no sessions: authcli login');
@@ -60,7 +61,7 @@ function stateOf(session: SessionSummary, now: Date): State {
   return canRefresh(session, now) ? 'expired' : 'login_required';
 }
 
-function describe(session: StoredSession, client: AuthClient, now: Date): object {
+function describe(session: StoredSession, current: ReadonlySet<string>, now: Date): object {
   const { provider, issuer, account, scope, expiresAt, refreshable } = session.summary;
   return {
     provider,
@@ -71,17 +72,17 @@ function describe(session: StoredSession, client: AuthClient, now: Date): object
     expiresAt,
     refreshable,
     store: session.store,
-    default: client.isCurrent(session),
+    default: current.has(session.fileName),
   };
 }
 
-function tabulate(sessions: readonly StoredSession[], client: AuthClient, now: Date): string {
+function tabulate(sessions: readonly StoredSession[], current: ReadonlySet<string>, now: Date): string {
   return formatTable(
     ['', 'PROVIDER', 'ACCOUNT', 'STATE', 'TOKEN', 'STORE', 'SCOPE'],
     sessions.map((session) => {
       const { summary, store } = session;
       return [
-        client.isCurrent(session) ? '*' : '',
+        current.has(session.fileName) ? '*' : '',
         summary.provider,
         accountLabel(summary.account),
         explain(stateOf(summary, now), summary),

@@ -62,6 +62,9 @@ export class SessionStore {
 
   /** The session of the named account, else of the current one. */
   find(owner: SessionOwner, who?: string): StoredSession | undefined {
+    // Among thousands of sessions, reading the folder would take longer than all else.
+    const current = who === undefined ? this.#loadCurrent(owner) : undefined;
+    if (current !== undefined) return current;
     let trouble: AuthError | undefined;
     for (const found of this.loadAll(owner)) {
       if (found.kind === 'session') {
@@ -94,9 +97,40 @@ export class SessionStore {
   /** Without an owner all there are, else the owner's, the current one first. */
   loadAll(owner?: SessionOwner): FoundSession[] {
     const found = this.#fileNames(owner).flatMap((fileName) => this.load(fileName) ?? []);
-    if (owner === undefined) return found;
+    return owner === undefined ? found : this.#ofOwner(found, owner);
+  }
+
+  #ofOwner(found: readonly FoundSession[], owner: SessionOwner): FoundSession[] {
     const ours = found.filter((one) => one.kind === 'unreadable' || belongsTo(one.summary, owner));
     return ours.length < 2 ? ours : ours.toSorted(currentFirst(this.#readPointer(owner)));
+  }
+
+  /** Undefined where the pointer does not lead to a session of that owner: then the others count. */
+  #loadCurrent(owner: SessionOwner): StoredSession | undefined {
+    this.#assertOwnFolders();
+    const fileName = this.#readPointer(owner);
+    if (fileName === undefined || !isSessionName(fileName, owner)) return undefined;
+    const found = this.load(fileName);
+    return found?.kind === 'session' && belongsTo(found.summary, owner) ? found : undefined;
+  }
+
+  /** The file names of those that are the current one of their owner: what `find` returns without a name. */
+  currentFileNames(): ReadonlySet<string> {
+    const all = this.loadAll();
+    const byProvider = new Map<string, FoundSession[]>();
+    const owners = new Map<string, SessionOwner>();
+    for (const found of all) {
+      const [prefix = ''] = found.fileName.split('@', 1);
+      const group = byProvider.get(`${prefix}@`) ?? [];
+      group.push(found);
+      byProvider.set(`${prefix}@`, group);
+      if (found.kind === 'session') owners.set(keyOf(found.summary), found.summary);
+    }
+    const first = [...owners.values()].map((owner) => {
+      const group = byProvider.get(fileNamePrefix(owner.provider)) ?? [];
+      return this.#ofOwner(group, owner)[0]?.fileName ?? '';
+    });
+    return new Set(first);
   }
 
   load(fileName: string): FoundSession | undefined {
@@ -133,10 +167,9 @@ export class SessionStore {
   }
 
   #fileNames(owner: SessionOwner | undefined): string[] {
-    const all = this.#readFolder().filter((name) => name.endsWith('.session'));
-    if (owner === undefined) return all;
-    const prefix = fileNamePrefix(owner.provider);
-    return all.filter((name) => name.startsWith(prefix));
+    return this.#readFolder().filter((name) =>
+      owner === undefined ? name.endsWith('.session') : isSessionName(name, owner),
+    );
   }
 
   /** A pointer that cannot be read points to nothing: the next sign-in makes a new one. */
@@ -149,9 +182,7 @@ export class SessionStore {
   }
 
   #readFolder(): string[] {
-    const { folder, ownership } = this.surroundings;
-    assertOwnFolder(folder, ownership);
-    assertOwnFolder(this.folder, ownership);
+    this.#assertOwnFolders();
     try {
       return readdirSync(this.folder);
     } catch (error) {
@@ -159,6 +190,21 @@ export class SessionStore {
       throw storeTrouble('read', this.folder, error);
     }
   }
+
+  #assertOwnFolders(): void {
+    const { folder, ownership } = this.surroundings;
+    assertOwnFolder(folder, ownership);
+    assertOwnFolder(this.folder, ownership);
+  }
+}
+
+/** Of whoever has that provider: a pointer names nothing else, and no path. */
+function isSessionName(name: string, { provider }: SessionOwner): boolean {
+  return name.startsWith(fileNamePrefix(provider)) && name.endsWith('.session') && !/[/\\]/.test(name);
+}
+
+function keyOf({ provider, issuer, clientId, endpoints, project }: SessionOwner): string {
+  return JSON.stringify([provider, issuer, clientId, endpoints, project]);
 }
 
 /** No provider's name holds an `@` or a `+`, and Windows takes no colon. */
