@@ -136,10 +136,6 @@ export async function signIn(
   }
 }
 
-/** For -v. */
-export const unknownCallers =
-  'the system does not tell which user a connection comes from: every user may answer';
-
 type Listener = Pick<AuthorizationResponseListener, 'redirectUri' | 'ignored' | 'receive' | 'close'> & {
   offer(authorizationUrl: URL): string | undefined;
 };
@@ -158,7 +154,8 @@ async function listen(
       trustedUsers: trustedUsers(ownership.uid, env),
       onIgnored: (count) => conversation.ignoredRequests(count),
       onRefusedCaller: (caller) => conversation.refusedCaller(caller, conversation.canPaste && !isForm),
-      onUnknownCallers: () => trace(unknownCallers),
+      onUnknownCallers: () =>
+        trace('the system does not say which user a connection comes from: any may answer'),
     });
   }
   // Nothing of ours is there: the person reads the response off the address bar.
