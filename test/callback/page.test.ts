@@ -64,8 +64,10 @@ test.for([
 });
 
 test('the address of a page is kept only where it is to be copied', () => {
-  const html = (canBePasted: boolean) => buildRefusalOfCaller({ uid: 1, name: undefined }, canBePasted).html;
-  expect([true, false].map((canBePasted) => html(canBePasted).includes('<script>'))).toEqual([false, true]);
+  const pages = [true, false].map((canBePasted) =>
+    buildRefusalOfCaller({ uid: 1, name: undefined }, canBePasted),
+  );
+  expect(pages.map(({ html }) => html.includes('<script>'))).toEqual([false, true]);
 });
 
 test('the policy admits the one style and the one script of the page, and nothing else is there to load', () => {
