@@ -4,7 +4,12 @@ import { systemWorld } from './world.js';
 
 export type { AcquiredToken, SilentRequest } from './client/acquired-token.js';
 export type { AuthClient, SessionFilter } from './client/auth-client.js';
-export type { InteractiveRequest, SignedIn, SignInConversation } from './client/interactive.js';
+export type {
+  InteractiveRequest,
+  RefusedCaller,
+  SignedIn,
+  SignInConversation,
+} from './client/interactive.js';
 export type { SignedOut, SignOutRequest } from './client/sign-out.js';
 export { AuthError, type ErrorCode } from './errors.js';
 export type { Provider } from './providers/provider.js';

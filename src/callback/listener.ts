@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { systemErrorCode } from '../errors.js';
 import { bindFirstFree } from './bind.js';
+import { callerCheck, type CallerCheck, type RefusedCaller } from './caller.js';
 import { limitConnections } from './connections.js';
-import { buildNotice, buildPage, type LoginOutcome } from './page.js';
+import { buildNotice, buildPage, buildRefusalOfCaller, type LoginOutcome } from './page.js';
 import { readForm } from './form.js';
 import { pendingUrlAddress } from './pending-url.js';
 import { sendRawReply, sendReply, sendText, type Reply } from './reply.js';
@@ -17,15 +18,16 @@ import { carriesState, findMalformation } from './response-parameters.js';
 export interface AuthorizationResponseListener {
   /** `http://<host>:<port><path>`, bound before it is told to anybody. */
   readonly redirectUri: string;
-  /** How many requests came to the redirect URI without the right state. */
+  /** How many requests came to the redirect URI and did not count: without the right state, or from another user. */
   readonly ignored: number;
   /**
-   * The first request that carries `state` and is well formed; everything else is answered 4xx and the wait goes on.
+   * The first request that carries `state`, comes from a trusted user and is well formed; everything else is answered 4xx and
+   * the wait goes on.
    * Never settles once the listener is closed.
    * @param origins of the provider's pages, from which a form may come
    */
   receive(state: string, origins?: readonly string[]): Promise<ReceivedResponse>;
-  /** Tells the URL to whoever asks at the address that is returned, for as long as the listener is open. */
+  /** Tells the URL to a trusted user who asks at the address that is returned, for as long as the listener is open. */
   offer(authorizationUrl: URL): string;
   /** Cuts every connection and frees the port. */
   close(): Promise<void>;
@@ -49,8 +51,14 @@ export interface ListenerOptions {
   readonly method?: ResponseMethod | undefined;
   /** `any_return`: the browser comes back, with or without our state, and carries nothing else; the caller compares. */
   readonly expects?: 'any_return' | undefined;
+  /** Only their connections count, where the system tells whose a connection is (Linux); everybody's when absent. */
+  readonly trustedUsers?: readonly number[] | undefined;
   /** Told after each request without the right state, with the number of them so far. */
   readonly onIgnored?: ((count: number) => void) | undefined;
+  /** Told after each response that came from somebody else. */
+  readonly onRefusedCaller?: ((caller: RefusedCaller) => void) | undefined;
+  /** Told once where there are trusted users, and the system does not tell whose a connection is. */
+  readonly onUnknownCallers?: (() => void) | undefined;
 }
 
 interface Waiting {
@@ -83,15 +91,17 @@ export async function listenForAuthorizationResponse(
   const path = options.path.replace(/(?<=\/)\*$/, () => randomBytes(16).toString('base64url'));
   const redirectUri = new URL(`http://${options.host}:${bound.port}${path}`);
   const method = options.method ?? 'GET';
+  const findStranger = strangerFinder(server, options);
 
   let waiting: Waiting | undefined;
   let offered: { readonly address: URL; readonly text: string } | undefined;
   let isAnswered = false;
   let ignored = 0;
+  let refusedCallers = 0;
 
   function receiveRequest(request: IncomingMessage, response: ServerResponse): void {
     if (offered !== undefined && findRefusal(request, offered.address) === undefined) {
-      return sendText(response, offered.text);
+      if (findStranger(request.socket) === undefined) return sendText(response, offered.text);
     }
     const refusal = findRefusal(request, redirectUri, method, waiting?.origins);
     if (refusal !== undefined) return refuse(response, refusal.status, refusal.message, method);
@@ -122,6 +132,16 @@ export async function listenForAuthorizationResponse(
       return refuse(response, 409, 'This sign-in has already been answered. The terminal has the result.');
     }
 
+    // After the checks that cost nothing: the tables of a busy machine are long.
+    const stranger = findStranger(response.req.socket);
+    if (stranger !== undefined) {
+      const page = buildRefusalOfCaller(stranger, method === 'GET' && !isAnyReturn);
+      void sendReply(response, { status: 403, page });
+      refusedCallers += 1;
+      options.onRefusedCaller?.(stranger);
+      return;
+    }
+
     const malformation = isAnyReturn ? undefined : findMalformation(url.searchParams);
     if (malformation !== undefined) {
       return refuse(response, 400, `The provider’s answer cannot be used: ${malformation}.`);
@@ -145,7 +165,7 @@ export async function listenForAuthorizationResponse(
   return {
     redirectUri: redirectUri.href,
     get ignored() {
-      return ignored;
+      return ignored + refusedCallers;
     },
     receive: (state, origins = []) =>
       new Promise((deliver) => {
@@ -167,6 +187,17 @@ export async function listenForAuthorizationResponse(
       await closed;
     },
   };
+}
+
+/** Finds nobody where there is nobody to keep out, or the system does not tell. */
+function strangerFinder(server: Server, options: ListenerOptions): CallerCheck {
+  const bound = server.address();
+  const check =
+    options.trustedUsers !== undefined && typeof bound === 'object' && bound !== null
+      ? callerCheck(bound, options.trustedUsers)
+      : undefined;
+  if (options.trustedUsers !== undefined && check === undefined) options.onUnknownCallers?.();
+  return check ?? (() => undefined);
 }
 
 /** What the HTTP parser does not accept, and what does not arrive in time. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import type { RefusedCaller } from './caller.js';
 import { pageStyle } from './page-style.js';
 
 /** How a login ended, in the words of the terminal. */
@@ -74,14 +75,40 @@ export function buildNotice(message: string): Page {
   });
 }
 
+/** The page for a response that came from another user. @param canBePasted whether the address of the page is all of it */
+export function buildRefusalOfCaller({ uid, name }: RefusedCaller, canBePasted: boolean): Page {
+  const user = name === undefined ? `uid ${uid}` : `uid ${uid}, ${name}`;
+  const reason =
+    uid === undefined
+      ? 'The system does not say which user of this machine it came from.'
+      : `It came from another user of this machine (${user}) than the one whose terminal waits for it.`;
+  const remedy = canBePasted
+    ? '\n<p>If this is your own browser: copy the address of this page and paste it into the terminal that waits.</p>'
+    : '';
+  return page({
+    mark: 'bad',
+    title: 'This answer was not taken',
+    content: `<p>${escapeHtml(reason)} Nothing of it was used.</p>${remedy}\n${closeTab}`,
+    keepsAddress: canBePasted,
+  });
+}
+
 const marks = {
   good: '<path d="m18.5 28.5 6.5 6.5 13-13.5"/>',
   bad: '<path d="m20.5 20.5 15 15"/><path d="m35.5 20.5-15 15"/>',
   note: '<path d="M28 26.5v11"/><path d="M28 19v.01"/>',
 };
 
+interface PageContent {
+  readonly mark: keyof typeof marks;
+  readonly title: string;
+  readonly content: string;
+  /** The person is asked to copy the address, with all that is in it. */
+  readonly keepsAddress?: boolean;
+}
+
 /** The empty icon keeps browsers from asking for `/favicon.ico`. */
-function page({ mark, title, content }: { mark: keyof typeof marks; title: string; content: string }): Page {
+function page({ mark, title, content, keepsAddress = false }: PageContent): Page {
   const html = `<!doctype html>
 <html lang="en">
 <head>
@@ -99,8 +126,7 @@ function page({ mark, title, content }: { mark: keyof typeof marks; title: strin
 <h1>${title}</h1>
 ${content}
 </main>
-<footer>authcli</footer>
-<script>${script}</script>
+<footer>authcli</footer>${keepsAddress ? '' : `\n<script>${script}</script>`}
 </body>
 </html>
 `;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
+import { trustedUsers, type RefusedCaller } from '../callback/caller.js';
 import { listenForAuthorizationResponse, type AuthorizationResponseListener } from '../callback/listener.js';
 import { carriesState } from '../callback/response-parameters.js';
 import { AuthError } from '../errors.js';
@@ -20,6 +21,8 @@ export interface EndSessionRequest {
 export interface EndSessionConversation {
   endSessionUrl(url: URL, isManual: boolean): void;
   browserNotLaunched(reason: string): void;
+  /** A browser of another user came back; the wait goes on. */
+  refusedCaller(caller: RefusedCaller): void;
 }
 
 /** What is known of the session at the provider, which lives in the browser. */
@@ -47,7 +50,7 @@ export async function endSession(
     conversation.endSessionUrl(url, browser === 'none');
     return showInBrowser(url, browser, (reason) => conversation.browserNotLaunched(reason), surroundings);
   };
-  const listener = await listenForReturn(chooseRedirect(provider.redirect), surroundings);
+  const listener = await listenForReturn(chooseRedirect(provider.redirect), conversation, surroundings);
   if (listener === undefined) {
     await visit();
     return 'left_to_browser';
@@ -68,11 +71,17 @@ export async function endSession(
 /** Undefined where the browser cannot come back to us: to sign out it needs not. */
 async function listenForReturn(
   redirect: Redirect,
-  { trace }: ClientSurroundings,
+  conversation: EndSessionConversation,
+  { ownership, env, trace }: ClientSurroundings,
 ): Promise<AuthorizationResponseListener | undefined> {
   if (redirect.kind === 'elsewhere') return undefined;
   try {
-    return await listenForAuthorizationResponse({ ...redirect, expects: 'any_return' });
+    return await listenForAuthorizationResponse({
+      ...redirect,
+      expects: 'any_return',
+      trustedUsers: trustedUsers(ownership.uid, env),
+      onRefusedCaller: (caller) => conversation.refusedCaller(caller),
+    });
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
     trace(`nothing listens for the browser: ${error.message}`);

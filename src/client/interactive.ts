@@ -1,3 +1,4 @@
+import { trustedUsers, type RefusedCaller } from '../callback/caller.js';
 import {
   listenForAuthorizationResponse,
   type AuthorizationResponseListener,
@@ -29,7 +30,7 @@ import { askWho, assertExpected, newSession, textClaim } from './new-session.js'
 import { aborted, showInBrowser } from './show-in-browser.js';
 import type { ClientSurroundings } from './surroundings.js';
 
-export type { RequestedClaims };
+export type { RefusedCaller, RequestedClaims };
 
 export interface InteractiveRequest extends RequestOptions {
   readonly store: StoreName;
@@ -64,6 +65,8 @@ export interface SignInConversation {
   browserNotLaunched(reason: string): void;
   /** Requests with a wrong state have come in, `count` so far. */
   ignoredRequests(count: number): void;
+  /** An answer to this sign-in came from another user, and was not taken. @param canBePasted whether pasting it would help */
+  refusedCaller(caller: RefusedCaller, canBePasted: boolean): void;
   readonly canPaste: boolean;
   /** What the person types or pastes into the terminal, line by line; nothing where nobody can. */
   pastedLines(signal: AbortSignal): AsyncIterable<string>;
@@ -86,7 +89,7 @@ export async function signIn(
   announce?: (address: string) => void,
 ): Promise<SignedIn> {
   const keep = await new SessionWriter(store).prepareForLogin(ownerOf(provider), request.store);
-  const listener = await listen(redirect, request, conversation);
+  const listener = await listen(redirect, request, conversation, surroundings);
   const registered = registeredUri(redirect, listener.redirectUri);
   const ended = new AbortController();
   try {
@@ -141,12 +144,18 @@ async function listen(
   redirect: Redirect,
   { responseMode }: InteractiveRequest,
   conversation: SignInConversation,
+  { ownership, env, trace }: ClientSurroundings,
 ): Promise<Listener> {
   if (redirect.kind === 'loopback') {
+    const isForm = responseMode === 'form_post';
     return listenForAuthorizationResponse({
       ...redirect,
-      method: responseMode === 'form_post' ? 'POST' : 'GET',
+      method: isForm ? 'POST' : 'GET',
+      trustedUsers: trustedUsers(ownership.uid, env),
       onIgnored: (count) => conversation.ignoredRequests(count),
+      onRefusedCaller: (caller) => conversation.refusedCaller(caller, conversation.canPaste && !isForm),
+      onUnknownCallers: () =>
+        trace('the system does not say which user a connection comes from: any may answer'),
     });
   }
   // Nothing of ours is there: the person reads the response off the address bar.

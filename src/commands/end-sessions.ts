@@ -3,7 +3,7 @@ import type { EndSessionConversation, SessionEnd } from '../client/end-session.j
 import type { SignedOut } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
 import { findOwner, type KnownProviders } from '../providers/resolve-provider.js';
-import { showVisit, warnNotLaunched } from '../terminal/browser-visit.js';
+import { refusedCallerWarning, showVisit, warnNotLaunched } from '../terminal/browser-visit.js';
 import type { Terminal } from '../terminal/terminal.js';
 import type { Context } from './command.js';
 
@@ -31,9 +31,11 @@ export async function endSessions(
 }
 
 function showEndSession(name: string, terminal: Terminal): EndSessionConversation {
+  const warnOfCaller = refusedCallerWarning(terminal);
   return {
     endSessionUrl: (url, isManual) => showVisit(`Signing out at ${name}`, url, isManual, terminal),
     browserNotLaunched: (reason) => warnNotLaunched(reason, terminal),
+    refusedCaller: (caller) => warnOfCaller(caller, 'use a browser that runs as this user'),
   };
 }
 

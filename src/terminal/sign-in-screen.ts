@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 
 import type { SignInConversation } from '../client/interactive.js';
 import type { World } from '../world.js';
-import { showVisit, warnNotLaunched } from './browser-visit.js';
+import { refusedCallerWarning, showVisit, warnNotLaunched } from './browser-visit.js';
 import { startSpinner, type Spinner } from './spinner.js';
 import type { Terminal } from './terminal.js';
 
@@ -21,6 +21,7 @@ export function showSignIn(
   const canPaste = terminal.isInteractive && world.stdin.isTTY === true;
   let spinner: Promise<Spinner> | undefined;
   let noticedIgnored = false;
+  const warnOfCaller = refusedCallerWarning(terminal);
   const wait = () => {
     const before = spinner;
     spinner = (async () => {
@@ -49,6 +50,12 @@ export function showSignIn(
       noticedIgnored = true;
       terminal.warn(
         `ignored ${count} request${count === 1 ? '' : 's'} with a wrong state; still waiting for the right one`,
+      );
+    },
+    refusedCaller(caller, canBePasted) {
+      warnOfCaller(
+        caller,
+        canBePasted ? 'paste the address that your browser ended at' : 'use a browser that runs as this user',
       );
     },
     async *pastedLines(signal) {

@@ -1,3 +1,5 @@
+import { getuid, platform } from 'node:process';
+
 import type { BrowserContext } from 'playwright-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 
@@ -49,6 +51,35 @@ describe.skipIf(!requirement('chromium', chromiumInstalled))('in Chromium', { ti
         expect(page.url()).toBe(listener.redirectUri);
         expect(requested).toEqual(['/callback', '/callback']);
         expect(complaints).toEqual([]);
+      } finally {
+        await page.close();
+        await listener.close();
+      }
+    },
+  );
+
+  test.skipIf(platform !== 'linux')(
+    'of another user it is refused, with an address that can be copied',
+    async () => {
+      const refused: (number | undefined)[] = [];
+      const listener = await listenForAuthorizationResponse({
+        host: 'localhost',
+        path: '/callback',
+        trustedUsers: [65_533],
+        onRefusedCaller: ({ uid }) => refused.push(uid),
+      });
+      void listener.receive(state);
+      const page = await browser.newPage();
+      try {
+        const address = `${listener.redirectUri}?code=SplxlOBeZQQYbYS6WxSbIA&state=${state}`;
+        const response = await page.goto(address);
+        expect(response?.status()).toBe(403);
+        expect(await page.getByRole('heading').textContent()).toBe('This answer was not taken');
+        expect(await page.evaluate('location.href')).toBe(address);
+        expect(refused).toEqual([getuid?.()]);
+        await page.setViewportSize({ width: 320, height: 600 });
+        expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(320);
+        expect(await page.evaluate(lowestContrast)).toBeGreaterThanOrEqual(4.5);
       } finally {
         await page.close();
         await listener.close();

@@ -28,7 +28,10 @@ export async function readReply(socket: Socket): Promise<RawReply> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   await once(socket, 'close');
-  const text = Buffer.concat(chunks).toString('utf8');
+  return parseReply(Buffer.concat(chunks).toString('utf8'));
+}
+
+export function parseReply(text: string): RawReply {
   const [head = '', ...body] = text.split('\r\n\r\n');
   const [statusLine = '', ...lines] = head.split('\r\n');
   const headers: Record<string, string> = {};
