@@ -4,6 +4,7 @@ import { AuthError } from '../errors.js';
 import { faultOfDocument, isJson } from '../json-document.js';
 import { isProtectedAddress } from '../loopback.js';
 import { timeLimit } from '../time-limit.js';
+import { assertVerifiedTls } from '../verified-tls.js';
 import type { Connection, FetchOptions } from './https-fetch.js';
 import type { ClientCertificate } from './mutual-tls.js';
 import { findProxy, type Environment } from './proxy.js';
@@ -105,6 +106,7 @@ async function exchange(
   wire: Wire,
   certificate?: ClientCertificate,
 ): Promise<Response> {
+  assertVerifiedTls(wire.env);
   if (!isProtectedAddress(new URL(url))) {
     throw new AuthError(
       'protocol',
