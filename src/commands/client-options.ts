@@ -3,9 +3,10 @@ import { text } from 'node:stream/consumers';
 import { assertOverTls } from '../client/client-certificate.js';
 import type { SecretSource } from '../client/secret-source.js';
 import { AuthError } from '../errors.js';
+import { wholePath } from '../named-program.js';
 import type { ProviderEntry } from '../providers/provider.js';
 import { clientSurroundings, type Context } from './command.js';
-import { commandOf, fileOf, namedCommand, namedFile, type NamedByOption } from './named-options.js';
+import { commandOf, namedCommand, type NamedCommand } from './named-options.js';
 import { flagOf, type OptionTable, type OptionValues } from './options.js';
 
 const sources = [
@@ -27,7 +28,6 @@ export const clientOptions = {
   },
   clientSecretFile: {
     value: 'PATH',
-    parse: namedFile,
     unless: sources,
     summary: 'the file that holds the client secret',
   },
@@ -39,19 +39,16 @@ export const clientOptions = {
   },
   clientKey: {
     value: 'PATH',
-    parse: namedFile,
     unless: sources,
     summary: 'the file with the private key that the client signs with (private_key_jwt)',
   },
   clientCert: {
     value: 'PATH',
-    parse: namedFile,
     unless: sources,
     summary: 'the PEM file with the certificate that the client presents (tls_client_auth, RFC 8705)',
   },
   clientCertKey: {
     value: 'PATH',
-    parse: namedFile,
     unless: sources,
     summary: "the file with the certificate's private key, where it is another one",
   },
@@ -164,10 +161,10 @@ export function isKeptInKeychain({ client }: ProviderEntry): boolean {
 function namedProof(options: ClientOptions, context: Context): Proof {
   const { clientKey, clientCert, clientCertKey } = options;
   const { world } = context;
-  if (clientKey !== undefined) return { key: { file: fileOf(clientKey, 'clientKey', world) } };
+  if (clientKey !== undefined) return { key: { file: wholePath(clientKey, world.workingFolder(), world) } };
   if (clientCert !== undefined) {
-    const key = clientCertKey && { key: fileOf(clientCertKey, 'clientCertKey', world) };
-    return { certificate: { file: fileOf(clientCert, 'clientCert', world), ...key } };
+    const key = clientCertKey && { key: wholePath(clientCertKey, world.workingFolder(), world) };
+    return { certificate: { file: wholePath(clientCert, world.workingFolder(), world), ...key } };
   }
   if (options.clientSecretKeychain) return { secret: { keychain: true } };
   const { clientSecretEnv: env, clientSecretFile: file, clientSecretCmd: command } = options;
@@ -181,7 +178,7 @@ export function secretSource(
   { world, terminal }: Context,
 ): SecretSource | undefined {
   if (env !== undefined) return { env };
-  if (file !== undefined) return { file: fileOf(file, `${prefix}File`, world) };
+  if (file !== undefined) return { file: wholePath(file, world.workingFolder(), world) };
   if (command === undefined) return undefined;
   const whole = commandOf(command, `${prefix}Cmd`, world);
   if (whole !== command.text) terminal.notice(`Paths in the command are made whole: ${whole}`);
@@ -190,8 +187,8 @@ export function secretSource(
 
 interface SecretOptions {
   readonly env: string | undefined;
-  readonly file: NamedByOption | undefined;
-  readonly command: NamedByOption | undefined;
+  readonly file: string | undefined;
+  readonly command: NamedCommand | undefined;
 }
 
 const longestSecret = 64 * 1024;

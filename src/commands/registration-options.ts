@@ -2,7 +2,7 @@ import type { SecretSource } from '../client/secret-source.js';
 import { AuthError } from '../errors.js';
 import { secretSource, variableName } from './client-options.js';
 import type { Context } from './command.js';
-import { namedCommand, namedFile } from './named-options.js';
+import { namedCommand } from './named-options.js';
 import { flagOf, type OptionTable, type OptionValues } from './options.js';
 
 const sources = ['registrationTokenEnv', 'registrationTokenFile', 'registrationTokenCmd'] as const;
@@ -17,7 +17,6 @@ export const registrationOptions = {
   },
   registrationTokenFile: {
     value: 'PATH',
-    parse: namedFile,
     unless: sources,
     summary: 'the file that holds it',
   },

@@ -88,7 +88,6 @@ describe('PRG-01: a command that was added in one folder runs no file of another
     ['./with space.sh', "'OWN/with space.sh'"],
     ['sh x.sh', "sh 'OWN/x.sh'"],
     ['sh ./x.sh', "sh 'OWN/x.sh'"],
-    ['sh -c ". ./x.sh"', 'sh -c ". ./x.sh"'],
     ['sh -c \'"$0"\' ./x.sh', `sh -c '"$0"' 'OWN/x.sh'`],
     ["sh -c './scripts/secret.sh of acme'", `sh -c ''"'"'OWN/scripts/secret.sh'"'"' of acme'`],
     ['node tools/x.js', "node 'OWN/tools/x.js'"],
@@ -112,22 +111,27 @@ describe('PRG-01: a command that was added in one folder runs no file of another
     expect(await keptClient(folders)).toEqual({ secret: { command: whole } });
     const signingIn = ['login', '-q', '--prompt', 'consent', '--browser', agentOf()];
     const outcome = await inHostile.spawn(signingIn, { PATH: `.::${PATH}` });
-    // This script names its file itself, where no one else can see it: then it means the folder of the configuration.
-    if (typed.includes('. ./x.sh')) {
-      const folder = join(machine.folder, 'config');
-      expect(outcome).toMatchObject({
-        exitCode: 2,
-        stderr:
-          'error: the client secret is not there: its command failed (exit code 2)\n' +
-          `hint: run the command by itself to see why; it is started in ${folder}\n`,
-      });
-    } else {
-      expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
-      expect(await inHostile.spawn(['token', '--force-refresh'], { PATH })).toMatchObject({
-        exitCode: 0,
-        stderr: '',
-      });
-    }
+    expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(await inHostile.spawn(['token', '--force-refresh'], { PATH })).toMatchObject({
+      exitCode: 0,
+      stderr: '',
+    });
+    expect(existsSync(trap)).toBe(false);
+  });
+
+  test('nor does one whose script names its file itself: that file is one of the configuration’s folder', async () => {
+    const folders = await twoFolders();
+    const { machine, inOwn, inHostile, trap } = folders;
+    const command = 'sh -c ". ./x.sh"';
+    await inOwn.spawn(added(folders, '--client-secret-cmd', command));
+    expect(await keptClient(folders)).toEqual({ secret: { command } });
+    expect(await login(inHostile)).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr:
+        'error: the client secret is not there: its command failed (exit code 2)\n' +
+        `hint: run the command by itself to see why; it is started in ${join(machine.folder, 'config')}\n`,
+    });
     expect(existsSync(trap)).toBe(false);
   });
 
@@ -259,12 +263,10 @@ describe('PRG-02: a relative path in a configuration is refused, with the whole 
 
 describe('PRG-03: a relative path in a variable means nothing of the folder that the command is called in', () => {
   test.each([
-    ['AUTHCLI_CLIENT_SECRET_CMD', './x.sh', 'program'],
-    ['AUTHCLI_CLIENT_SECRET_CMD', 'scripts/secret.sh of acme', 'program'],
-    ['AUTHCLI_CLIENT_SECRET_FILE', 'x.sh', 'file'],
-    ['AUTHCLI_CLIENT_KEY', './x.sh', 'file'],
-    ['AUTHCLI_REGISTRATION_TOKEN_CMD', './x.sh', 'program'],
-  ])('%s=%s', async (variable, value, kind) => {
+    ['AUTHCLI_CLIENT_SECRET_CMD', './x.sh'],
+    ['AUTHCLI_CLIENT_SECRET_CMD', 'scripts/secret.sh of acme'],
+    ['AUTHCLI_REGISTRATION_TOKEN_CMD', './x.sh'],
+  ])('%s=%s', async (variable, value) => {
     const folders = await twoFolders();
     const { acme, inHostile, trap } = folders;
     const isForRegistration = variable.includes('REGISTRATION');
@@ -276,7 +278,7 @@ describe('PRG-03: a relative path in a variable means nothing of the folder that
       exitCode: 2,
       stdout: '',
       stderr:
-        `error: ${variable} names a ${kind} by a relative path: ${JSON.stringify(value.split(' ')[0])}\n` +
+        `error: ${variable} names a program by a relative path: ${JSON.stringify(value.split(' ')[0])}\n` +
         `hint: set ${variable} to a whole path, or type the path on the command line: ${flag}\n`,
     });
     expect(acme.requests).toEqual([]);
