@@ -54,7 +54,8 @@ describe('PRX-01: what is set for the whole process leads no request elsewhere',
     expect(outcome).toMatchObject({ exitCode: 0 });
     expect(await set.spawn(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
     expect(await set.spawn(['logout', '-q'])).toMatchObject({ exitCode: 0, stderr: '' });
-    expect(proxy.requests).toEqual([]);
+    // Node opens a tunnel for plain http, too; others ask the proxy for the whole address.
+    expect([...proxy.authorities, ...proxy.requests]).toEqual([]);
     expect(acme.requestsTo('/token')).toHaveLength(2);
   });
 });
