@@ -12,8 +12,8 @@ if (!isSupported) {
   process.exitCode = 1;
 } else {
   var program = require('./program.js');
-  var world = program.systemWorld();
-  // The world has them; nothing that we start inherits one.
+  // The world has a copy: even what is started without its help inherits none of them.
+  var world = program.systemWorld(Object.assign({}, process.env));
   Object.keys(process.env).forEach(function (name) {
     if (name.indexOf('AUTHCLI_') === 0) delete process.env[name];
   });

@@ -1,5 +1,8 @@
+import { resolve } from 'node:path';
+
 import { AuthClient } from './client/auth-client.js';
 import { Redactor } from './redactor.js';
+import { assertVerifiedTls } from './verified-tls.js';
 import { systemWorld } from './world.js';
 
 export type { AcquiredToken, SilentRequest } from './client/acquired-token.js';
@@ -28,20 +31,26 @@ export interface AuthClientOptions {
   readonly onWarning?: (message: string) => void;
 }
 
-/** A client on this machine's keychain, browser and network. */
+/**
+ * A client on this machine's keychain, browser and network. Programs that it starts inherit no variable that begins with `AUTHCLI_`;
+ * the environment of this process stays as it is.
+ * @throws {AuthError} `usage` while `NODE_TLS_REJECT_UNAUTHORIZED` is 0, as does each call that needs the network
+ */
 export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
   const world = systemWorld();
+  assertVerifiedTls(world.env);
   const redactor = new Redactor();
   const mayPrompt = options.mayPrompt ?? false;
   const passphrase = async () => options.passphrase;
   return new AuthClient({
-    folder: options.stateFolder ?? world.folders().state,
+    // Kept whole: the refresh helper stands in another folder, and a program may go to one.
+    folder: options.stateFolder === undefined ? world.folders().state : resolve(options.stateFolder),
     ownership: { uid: world.uid, warn: options.onWarning ?? (() => {}) },
     keychain: world.keychain,
     patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 4_000, mayPrompt },
     passphrase: { isRequested: false, open: passphrase, choose: passphrase },
     openBrowser: world.openBrowser,
-    readSecret: world.readSecret,
+    readSecret: world.secretReader(),
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
     env: world.env,

@@ -4,6 +4,7 @@ import { token } from './commands/token.js';
 import type { RefreshRequest } from './client/refresh-helper.js';
 import { AuthError, Interrupted } from './errors.js';
 import { Terminal } from './terminal/terminal.js';
+import { assertVerifiedTls } from './verified-tls.js';
 import type { World } from './world.js';
 
 export { systemWorld } from './world.js';
@@ -13,7 +14,7 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   let terminal: Terminal | undefined;
   let asked: Asked = {};
   try {
-    assertVerifiedTls(world);
+    assertVerifiedTls(world.env);
     const invocation = parsePlainToken(argv) ?? (await parseAnything(argv, world));
     if (invocation === undefined) return 0;
     const globals = readOptions(globalOptions, invocation.raw, world.env);
@@ -61,18 +62,6 @@ async function hintOf(failure: AuthError, asked: Asked): Promise<string | undefi
 async function parseAnything(argv: readonly string[], world: World): Promise<Invocation | undefined> {
   const { parseCommandLine } = await import('./commands/program.js');
   return parseCommandLine(argv, world);
-}
-
-/** Node would then accept any certificate, and hand code and refresh token to whoever stands in between. */
-function assertVerifiedTls({ env }: World): void {
-  if (env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return;
-  throw new AuthError(
-    'usage',
-    'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the verification of TLS certificates off',
-    {
-      hint: 'unset it; NODE_EXTRA_CA_CERTS=FILE adds a CA of your own',
-    },
-  );
 }
 
 function bug(error: unknown): AuthError {

@@ -1,11 +1,12 @@
 import { writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 import type { OpenBrowser } from './client/browser.js';
 import type { ReadSecret } from './client/secret-source.js';
 import type { AskRefreshHelper } from './client/refresh-helper.js';
 import { AuthError, Interrupted, systemErrorCode, type EndingSignal } from './errors.js';
 import type { Folders } from './platform/folders.js';
-import { findFolders } from './platform/folders.js';
+import { existingFolder, findFolders } from './platform/folders.js';
 import type { Keychain } from './store/keychain.js';
 import { secretService } from './store/secret-service.js';
 
@@ -28,11 +29,13 @@ export interface World {
   /** Of the configuration and of the state. */
   readonly folders: () => Folders;
   readonly workingFolder: () => string;
+  readonly platform: NodeJS.Platform;
   /** Undefined on Windows. */
   readonly uid: number | undefined;
   readonly openBrowser: OpenBrowser;
   readonly keychain: () => Promise<Keychain>;
-  readonly readSecret: ReadSecret;
+  /** For the secrets that this configuration file names, or that a program which uses the library names. */
+  readonly secretReader: (configuration?: string) => ReadSecret;
   /** A variable that holds a secret: no program that is started from now on inherits it, but the one that is asked for a secret. */
   readonly withhold: (variable: string) => void;
   readonly askRefreshHelper: AskRefreshHelper;
@@ -42,12 +45,19 @@ export interface World {
   readonly interrupt: () => void;
 }
 
-export function systemWorld(): World {
-  const env = { ...process.env };
-  const { platform } = process;
+/** @param env the environment as it changes, unless a copy is given */
+export function systemWorld(env: NodeJS.ProcessEnv = process.env): World {
+  const { platform, execPath } = process;
   let interruption: AbortSignal | undefined;
   const withheld = new Set<string>();
-  const inherited = () => Object.fromEntries(Object.entries(env).filter(([name]) => !withheld.has(name)));
+  // A program that uses the library may do without the folders that a command needs.
+  const ownFolder = (): string => {
+    try {
+      return findFolders(env, platform).configuration;
+    } catch {
+      return dirname(execPath);
+    }
+  };
   return {
     get stdin() {
       return process.stdin;
@@ -58,35 +68,33 @@ export function systemWorld(): World {
     now: () => new Date(),
     folders: () => findFolders(env, platform),
     workingFolder,
+    platform,
     uid: process.getuid?.(),
     async openBrowser(url, command) {
-      const { absoluteSearchPath } = await import('./platform/program-search.js');
+      const { childEnvironment } = await import('./child-environment.js');
       const { systemBrowser } = await import('./platform/browser.js');
-      // The system's opener looks browsers up by itself: none may come out of the folder that we happen to stand in.
-      const path = absoluteSearchPath(env);
-      const before = Object.entries(process.env).filter(([name]) => name === 'PATH' || withheld.has(name));
-      try {
-        for (const name of withheld) delete process.env[name];
-        if (path !== undefined) process.env['PATH'] = path;
-        return await systemBrowser({ env: inherited(), cwd: workingFolder(), platform })(url, command);
-      } finally {
-        Object.assign(process.env, Object.fromEntries(before));
-      }
+      const folder = existingFolder(ownFolder());
+      const inherited = childEnvironment({ env, platform }, withheld);
+      return systemBrowser({ env: inherited, platform, folder, execPath })(url, command);
     },
-    async readSecret(source, signal, use) {
+    secretReader: (configuration) => async (source, signal, use) => {
       if ('env' in source) withheld.add(source.env);
       const { secretReader } = await import('./platform/secret-source.js');
-      return secretReader({ env, cwd: workingFolder(), platform })(source, signal, use);
+      const folder = configuration === undefined ? ownFolder() : dirname(configuration);
+      return secretReader({ env, platform, configuration, folder })(source, signal, use);
     },
     withhold: (variable) => withheld.add(variable),
     async askRefreshHelper(request, signal) {
       const { askRefreshHelper } = await import('./platform/refresh-helper-process.js');
-      return askRefreshHelper(inherited(), process.execPath)(request, signal);
+      const { nodeEnvironment } = await import('./child-environment.js');
+      const inherited = nodeEnvironment({ env, platform }, workingFolder(), withheld);
+      return askRefreshHelper(inherited, execPath)(request, signal);
     },
     async keychain() {
       if (platform === 'darwin' || platform === 'win32') {
         const { nativeKeychain } = await import('./store/native-keychain.js');
-        return nativeKeychain(process.execPath);
+        const { nodeEnvironment } = await import('./child-environment.js');
+        return nativeKeychain(execPath, nodeEnvironment({ env, platform }, workingFolder(), withheld));
       }
       return secretService(env);
     },

@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+
+import { connectToLoopback } from '../loopback-connection.js';
 
 /**
  * Where a listener tells its authorization URL to another process of the same user. The path is the digest of the URL:
@@ -8,15 +11,38 @@ export function pendingUrlAddress(authorizationUrl: URL, redirectUri: URL): URL 
   return new URL(`/${digest(authorizationUrl.href)}`, redirectUri);
 }
 
+const longestAnswer = 64 * 1024;
+
 /** Undefined where nobody listens any more, or somebody else does. */
 export async function fetchPendingUrl(address: string): Promise<URL | undefined> {
   try {
-    const response = await fetch(address, { redirect: 'error', signal: AbortSignal.timeout(2_000) });
-    const text = await response.text();
+    const text = await read(new URL(address), AbortSignal.timeout(2_000));
     return new URL(address).pathname === `/${digest(text)}` ? new URL(text) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** What is read here is opened in the browser: the request goes to this machine whatever the process has for a proxy. */
+async function read(url: URL, signal: AbortSignal): Promise<string> {
+  const answer = new Promise<AsyncIterable<unknown>>((resolve, reject) => {
+    httpRequest({
+      path: url.pathname,
+      headers: { host: url.host },
+      createConnection: () => connectToLoopback(url),
+      signal,
+    })
+      .once('response', resolve)
+      .on('error', reject)
+      .on('close', () => reject(new Error('closed without a response')))
+      .end();
+  });
+  let text = '';
+  for await (const chunk of await answer) {
+    text += String(chunk);
+    if (text.length > longestAnswer) throw new Error('too long an answer');
+  }
+  return text;
 }
 
 function digest(text: string): string {

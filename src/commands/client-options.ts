@@ -1,11 +1,12 @@
-import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 import { assertOverTls } from '../client/client-certificate.js';
 import type { SecretSource } from '../client/secret-source.js';
 import { AuthError } from '../errors.js';
+import { wholePath } from '../named-program.js';
 import type { ProviderEntry } from '../providers/provider.js';
 import { clientSurroundings, type Context } from './command.js';
+import { commandOf, namedCommand, type NamedCommand } from './named-options.js';
 import { flagOf, type OptionTable, type OptionValues } from './options.js';
 
 const sources = [
@@ -32,6 +33,7 @@ export const clientOptions = {
   },
   clientSecretCmd: {
     value: 'COMMAND',
+    parse: namedCommand,
     unless: sources,
     summary: 'the command that prints the client secret; no shell runs it',
   },
@@ -93,7 +95,7 @@ const usualMethod: Readonly<Record<keyof Proof, Method | undefined>> = {
 };
 
 /** The provider with what the options say of its client. */
-export function withClient<T extends ProviderEntry>(entry: T, options: ClientOptions, { world }: Context): T {
+export function withClient<T extends ProviderEntry>(entry: T, options: ClientOptions, context: Context): T {
   const given = givenProofs(options);
   if (given.length > 1) {
     throw new AuthError(
@@ -110,7 +112,7 @@ export function withClient<T extends ProviderEntry>(entry: T, options: ClientOpt
   if (given.length === 0 && clientAuth === undefined) return entry;
   const { secret, key, certificate, authentication: before, ...rest } = entry.client ?? {};
   const known = { secret, key, certificate };
-  const proof = given.length === 0 ? known : namedProof(options, world.workingFolder());
+  const proof = given.length === 0 ? known : namedProof(options, context);
   const method = clientAuth ?? before;
   const kind = clientAuth === undefined ? kindOf(proof) : proofFor[clientAuth];
   if (proof[kind] === undefined) throw nothingFor(clientAuth);
@@ -155,27 +157,38 @@ export function isKeptInKeychain({ client }: ProviderEntry): boolean {
   return typeof client?.secret === 'object' && 'keychain' in client.secret;
 }
 
-/** A path is kept whole: the next command may be run in another folder. */
-function namedProof(options: ClientOptions, folder: string): Proof {
+/** Paths are kept whole: the next command may be run in another folder. */
+function namedProof(options: ClientOptions, context: Context): Proof {
   const { clientKey, clientCert, clientCertKey } = options;
-  if (clientKey !== undefined) return { key: { file: resolve(folder, clientKey) } };
+  const { world } = context;
+  if (clientKey !== undefined) return { key: { file: wholePath(clientKey, world.workingFolder(), world) } };
   if (clientCert !== undefined) {
-    const key = clientCertKey === undefined ? {} : { key: resolve(folder, clientCertKey) };
-    return { certificate: { file: resolve(folder, clientCert), ...key } };
+    const key = clientCertKey && { key: wholePath(clientCertKey, world.workingFolder(), world) };
+    return { certificate: { file: wholePath(clientCert, world.workingFolder(), world), ...key } };
   }
   if (options.clientSecretKeychain) return { secret: { keychain: true } };
   const { clientSecretEnv: env, clientSecretFile: file, clientSecretCmd: command } = options;
-  return { secret: secretSource({ env, file, command }, folder) };
+  return { secret: secretSource({ env, file, command }, 'clientSecret', context) };
 }
 
+/** @param prefix of the keys of the three options */
 export function secretSource(
-  given: Readonly<Record<'env' | 'file' | 'command', string | undefined>>,
-  folder: string,
+  { env, file, command }: SecretOptions,
+  prefix: 'clientSecret' | 'registrationToken',
+  { world, terminal }: Context,
 ): SecretSource | undefined {
-  const { env, file, command } = given;
   if (env !== undefined) return { env };
-  if (file !== undefined) return { file: resolve(folder, file) };
-  return command === undefined ? undefined : { command };
+  if (file !== undefined) return { file: wholePath(file, world.workingFolder(), world) };
+  if (command === undefined) return undefined;
+  const whole = commandOf(command, `${prefix}Cmd`, world);
+  if (whole !== command.text) terminal.notice(`Paths in the command are made whole: ${whole}`);
+  return { command: whole };
+}
+
+interface SecretOptions {
+  readonly env: string | undefined;
+  readonly file: string | undefined;
+  readonly command: NamedCommand | undefined;
 }
 
 const longestSecret = 64 * 1024;

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
@@ -143,7 +143,7 @@ export function clientSurroundings(
     patience: { timeoutMs: mayPrompt ? timeoutMs : Math.min(timeoutMs, keychainCallMs), mayPrompt },
     passphrase: bounds.passphrase ?? passphraseFromEnvironment(world, terminal),
     openBrowser: world.openBrowser,
-    readSecret: world.readSecret,
+    readSecret: world.secretReader(resolve(world.workingFolder(), configurationFile(context).path)),
     askRefreshHelper: world.askRefreshHelper,
     now: world.now,
     env: world.env,

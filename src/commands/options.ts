@@ -1,5 +1,8 @@
 import { AuthError } from '../errors.js';
 
+/** Whether the person has typed a value, or something that came before has set the environment. */
+export type Origin = 'typed' | 'environment';
+
 /** One option as people see it. Its flag is the key in kebab-case, its environment twin `AUTHCLI_` and the key in capitals. */
 export interface OptionSpec {
   readonly short?: string;
@@ -8,7 +11,7 @@ export interface OptionSpec {
   readonly list?: true;
   readonly choices?: readonly string[];
   /** Throws a plain Error whose message says what was expected. */
-  readonly parse?: (text: string) => unknown;
+  readonly parse?: (text: string, origin: Origin) => unknown;
   /** Switches have an environment twin only where this says so. */
   readonly twin?: true;
   /** The environment twin does not count where one of these stands on the command line. */
@@ -23,7 +26,7 @@ type ValueOf<S extends OptionSpec> = S extends { readonly value: string }
     ? readonly ParsedOf<S>[]
     : ParsedOf<S>
   : boolean;
-type ParsedOf<S extends OptionSpec> = S extends { readonly parse: (text: string) => infer T }
+type ParsedOf<S extends OptionSpec> = S extends { readonly parse: (text: string, origin: Origin) => infer T }
   ? T
   : S extends { readonly choices: readonly (infer C)[] }
     ? C
@@ -122,7 +125,8 @@ function readOption(key: string, spec: OptionSpec, raw: RawOptions, env: Environ
   const fromEnvironment = given === undefined;
   const texts = fromEnvironment ? twinTexts(spec, twinValue) : [given].flat().map(String);
   const where = fromEnvironment ? twin : flagOf(key);
-  const parsed = texts.map((text) => parseValue(spec, text, where));
+  const origin = fromEnvironment ? 'environment' : 'typed';
+  const parsed = texts.map((text) => parseValue(spec, text, origin, where));
   return spec.list ? (parsed.length > 0 ? parsed : undefined) : parsed.at(-1);
 }
 
@@ -131,19 +135,19 @@ function twinTexts({ list }: OptionSpec, text: string | undefined): string[] {
   return list ? text.split(/\s+/).filter(Boolean) : [text];
 }
 
-function parseValue({ choices, parse }: OptionSpec, text: string, where: string): unknown {
+function parseValue({ choices, parse }: OptionSpec, text: string, origin: Origin, where: string): unknown {
   if (choices !== undefined && !choices.includes(text)) {
     throw new AuthError('usage', `${where} must be one of ${choices.join(', ')}`);
   }
   try {
-    return parse === undefined ? text : parse(text);
+    return parse === undefined ? text : parse(text, origin);
   } catch (error) {
     if (error instanceof AuthError) throw error;
     throw new AuthError('usage', `${where} must be ${error instanceof Error ? error.message : 'valid'}`);
   }
 }
 
-function twinOf(key: string): string {
+export function twinOf(key: string): string {
   return `AUTHCLI_${kebab(key).replaceAll('-', '_').toUpperCase()}`;
 }
 

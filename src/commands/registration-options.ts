@@ -2,6 +2,7 @@ import type { SecretSource } from '../client/secret-source.js';
 import { AuthError } from '../errors.js';
 import { secretSource, variableName } from './client-options.js';
 import type { Context } from './command.js';
+import { namedCommand } from './named-options.js';
 import { flagOf, type OptionTable, type OptionValues } from './options.js';
 
 const sources = ['registrationTokenEnv', 'registrationTokenFile', 'registrationTokenCmd'] as const;
@@ -21,6 +22,7 @@ export const registrationOptions = {
   },
   registrationTokenCmd: {
     value: 'COMMAND',
+    parse: namedCommand,
     unless: sources,
     summary: 'the command that prints it; no shell runs it',
   },
@@ -29,7 +31,7 @@ export const registrationOptions = {
 /** Where the initial access token is (RFC 7591 3): used once, and kept nowhere. */
 export function registrationToken(
   options: OptionValues<typeof registrationOptions>,
-  { world }: Context,
+  context: Context,
 ): SecretSource | undefined {
   const given = sources.filter((key) => options[key] !== undefined).map(flagOf);
   if (given.length > 1)
@@ -37,5 +39,5 @@ export function registrationToken(
   if (given[0] !== undefined && !options.register)
     throw new AuthError('usage', `${given[0]} needs --register`);
   const { registrationTokenEnv: env, registrationTokenFile: file, registrationTokenCmd: command } = options;
-  return secretSource({ env, file, command }, world.workingFolder());
+  return secretSource({ env, file, command }, 'registrationToken', context);
 }

@@ -1,8 +1,7 @@
 import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { isIP } from 'node:net';
+import { connect as connectPlainly, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { ConnectionOptions } from 'node:tls';
+import { connect as connectSecurely, type ConnectionOptions } from 'node:tls';
 
 import { AuthError } from '../errors.js';
 import type { Proxy } from './proxy.js';
@@ -14,22 +13,36 @@ export async function tlsOptions(
   proxy: Proxy | undefined,
   signal: AbortSignal,
 ): Promise<ConnectionOptions> {
-  const host = url.hostname.replace(/[[\]]/g, '');
-  const port = Number(url.port || 443);
-  // RFC 6066 3: no address in place of a name.
-  const identity = isIP(host) === 0 ? { host, servername: host } : { host };
-  if (proxy === undefined) return { ...identity, port };
-  return { ...identity, socket: await openTunnel(proxy, `${url.hostname}:${port}`, signal) };
+  const identity = { ...identityOf(url), ...verified };
+  if (proxy === undefined) return { ...identity, port: portOf(url), ...bothFamilies };
+  return { ...identity, socket: await openTunnel(proxy, `${url.hostname}:${portOf(url)}`, signal) };
+}
+
+/** Said here, because each of these has a default that a setting of the whole process changes. */
+const verified = { rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] };
+const bothFamilies = { autoSelectFamily: true };
+
+function portOf({ protocol, port }: URL): number {
+  return Number(port || (protocol === 'https:' ? 443 : 80));
+}
+
+/** RFC 6066 3: no address in place of a name. */
+function identityOf({ hostname }: URL): { readonly host: string; readonly servername?: string } {
+  const host = hostname.replace(/[[\]]/g, '');
+  return isIP(host) === 0 ? { host, servername: host } : { host };
 }
 
 /** RFC 9110 9.3.6. What fails here has not reached the provider. */
 async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal): Promise<Duplex> {
   const { address, authorization, variable } = proxy;
-  const request = (address.protocol === 'https:' ? httpsRequest : httpRequest)(address, {
+  const place = { ...identityOf(address), port: portOf(address), ...bothFamilies };
+  const request = httpRequest({
     method: 'CONNECT',
     path: authority,
     headers: { host: authority },
-    agent: false,
+    // Our own, as in own-fetch.ts: no global agent has a say in it.
+    createConnection: () =>
+      address.protocol === 'https:' ? connectSecurely({ ...place, ...verified }) : connectPlainly(place),
     signal,
   });
   // Not among the options, which Node prints where NODE_DEBUG says so.

@@ -1,5 +1,5 @@
 import { AuthError, systemErrorCode } from '../errors.js';
-import type { Connection } from './https-fetch.js';
+import type { Connection } from './own-fetch.js';
 import type { Proxy } from './proxy.js';
 import type { Wire } from './wire.js';
 

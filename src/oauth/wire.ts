@@ -4,7 +4,8 @@ import { AuthError } from '../errors.js';
 import { faultOfDocument, isJson } from '../json-document.js';
 import { isProtectedAddress } from '../loopback.js';
 import { timeLimit } from '../time-limit.js';
-import type { Connection, FetchOptions } from './https-fetch.js';
+import { assertVerifiedTls } from '../verified-tls.js';
+import type { FetchOptions } from './own-fetch.js';
 import type { ClientCertificate } from './mutual-tls.js';
 import { findProxy, type Environment } from './proxy.js';
 import { reasonOf, unreachable } from './unreachable.js';
@@ -105,6 +106,7 @@ async function exchange(
   wire: Wire,
   certificate?: ClientCertificate,
 ): Promise<Response> {
+  assertVerifiedTls(wire.env);
   if (!isProtectedAddress(new URL(url))) {
     throw new AuthError(
       'protocol',
@@ -123,7 +125,9 @@ async function exchange(
   const connection = { proxy: findProxy(new URL(url), wire.env), certificate };
   const about = `${request.method} ${withoutQuery(url)}`;
   try {
-    const response = await fetchThere(url, { ...request, redirect: 'manual', signal }, connection, wire);
+    const { ownFetch } = await import('./own-fetch.js');
+    if (connection.proxy !== undefined) wire.conceal(connection.proxy.password);
+    const response = await ownFetch(url, { ...request, redirect: 'manual', signal }, connection);
     wire.trace(`${about}: ${response.status}`);
     if (response.status >= 500 || response.status === 429 || response.status === 408) {
       await response.body?.cancel();
@@ -140,20 +144,6 @@ async function exchange(
     wire.trace(`${about}: ${reasonOf(cause)}`);
     throw await unreachable(new URL(url), cause, connection, wire);
   }
-}
-
-/** Node's own fetch knows neither proxies nor certificates of a client. */
-async function fetchThere(
-  url: string,
-  options: FetchOptions,
-  connection: Connection,
-  wire: Wire,
-): Promise<Response> {
-  const { proxy, certificate } = connection;
-  if (proxy === undefined && certificate === undefined) return fetch(url, options);
-  if (proxy !== undefined) wire.conceal(proxy.password);
-  const { httpsFetch } = await import('./https-fetch.js');
-  return httpsFetch(url, options, connection);
 }
 
 /** Seconds, or a date; anything else says nothing. */

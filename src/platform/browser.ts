@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import type { BrowserLaunch, OpenBrowser } from '../client/browser.js';
 import { isProtectedAddress } from '../loopback.js';
 import { AuthError, systemErrorCode } from '../errors.js';
-import { splitWords } from './command-words.js';
+import { findProgram, namedProgram, type SearchContext } from '../named-program.js';
 import { knownBrowser, linuxPrograms, type KnownBrowser } from './known-browsers.js';
-import { absoluteSearchPath, findProgram, type SearchContext } from './program-search.js';
+import { openInSystem } from './system-opener.js';
 
 const longestUrl = 16 * 1024;
 
@@ -15,14 +15,26 @@ const patienceMs = 1000;
 
 const launched: BrowserLaunch = { kind: 'launched' };
 
+export interface BrowserContext extends SearchContext {
+  /** What the browser inherits. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The folder that it is started in: programs read files of theirs, and the current folder may be a stranger's. */
+  readonly folder: string;
+  /** Of the Node that runs us. */
+  readonly execPath: string;
+}
+
 /**
  * Starts the person's browser. What it starts is never waited for, never killed, and outlives us.
  * @throws AuthError 'protocol' for a URL that no browser should be given
  */
-export function systemBrowser(context: SearchContext): OpenBrowser {
-  return async (url, command) => {
+export function systemBrowser(context: BrowserContext): OpenBrowser {
+  return async (url, given) => {
     assertForBrowser(url);
-    const attempt = command === undefined ? showInDefault(url, context) : showWith(command, url, context);
+    const command = given ?? (context.env['BROWSER'] || undefined);
+    if (command === 'none') return notLaunched('BROWSER is none');
+    const attempt =
+      command === undefined ? showInDefault(url, context) : showWithFirst(command, url, context);
     return attempt.catch(describeFailure);
   };
 }
@@ -39,30 +51,59 @@ function assertForBrowser(url: URL): void {
   }
 }
 
-async function showInDefault(url: URL, context: SearchContext): Promise<BrowserLaunch> {
+async function showInDefault(url: URL, context: BrowserContext): Promise<BrowserLaunch> {
   const { env, platform } = context;
   const needsDisplay = platform === 'linux' && !isWsl(context);
   if (needsDisplay && !env['DISPLAY'] && !env['WAYLAND_DISPLAY']) return notLaunched('no display');
-  const { default: open } = await import('open');
-  return watch(await open(url.href), 'the browser launcher');
+  const launcher = openInSystem(url, undefined, { ...context, isWsl: isWsl(context) });
+  if (launcher === undefined) return notLaunched('the system has nothing that opens a browser');
+  return watchOpener(launcher, 'the browser launcher', context);
 }
 
-async function showWith(command: string, url: URL, context: SearchContext): Promise<BrowserLaunch> {
+/** Several separated by colons are tried in turn, as `BROWSER` has them. */
+async function showWithFirst(list: string, url: URL, context: BrowserContext): Promise<BrowserLaunch> {
+  const reasons: string[] = [];
+  for (const command of commandsOf(list, context)) {
+    const launch = await showWith(command, url, context);
+    if (launch.kind === 'launched') return launch;
+    reasons.push(launch.reason);
+  }
+  return notLaunched(reasons.join('; '));
+}
+
+/** One program may have a colon in its name or its words, too. */
+function commandsOf(list: string, context: BrowserContext): readonly string[] {
+  const named = namedProgram(list, context);
+  const isOne =
+    named.kind === 'found' ||
+    named.kind === 'unclosed' ||
+    (named.kind === 'not_found' && knownBrowser(named.program) !== undefined);
+  if (isOne || context.platform === 'win32') return [list];
+  const commands = list.split(':').filter((command) => command.trim() !== '');
+  return commands.length === 0 ? [list] : commands;
+}
+
+async function showWith(command: string, url: URL, context: BrowserContext): Promise<BrowserLaunch> {
   const browser = knownBrowser(command);
   if (browser !== undefined) return showInKnown(browser, command, [], url, context);
 
-  const program = findProgram(command, context);
-  if (program !== undefined) return start(program, [url.href], context);
-
-  const words = splitWords(command, context.platform !== 'win32');
-  if (words === undefined) return notLaunched('the browser command has a quote that is not closed');
-  const [name = '', ...options] = words;
-  const found = findProgram(name, context);
-  if (found !== undefined) return start(found, withUrl(options, url), context);
-
-  const namedBrowser = knownBrowser(name);
-  if (namedBrowser !== undefined) return showInKnown(namedBrowser, name, options, url, context);
-  return notLaunched(`there is no program ${JSON.stringify(name)}`);
+  const named = namedProgram(command, context);
+  switch (named.kind) {
+    case 'found':
+      return start(named.path, withUrl(named.words, url), context);
+    case 'unclosed':
+      return notLaunched('the browser command has a quote that is not closed');
+    case 'relative':
+      return notLaunched(
+        `${JSON.stringify(named.program)} would be another program in each folder; name it by its whole path`,
+      );
+    case 'not_found': {
+      const { program, words } = named;
+      const namedBrowser = knownBrowser(program);
+      if (namedBrowser !== undefined) return showInKnown(namedBrowser, program, words, url, context);
+      return notLaunched(`there is no program ${JSON.stringify(program)}`);
+    }
+  }
 }
 
 async function showInKnown(
@@ -70,14 +111,15 @@ async function showInKnown(
   name: string,
   options: readonly string[],
   url: URL,
-  context: SearchContext,
+  context: BrowserContext,
 ): Promise<BrowserLaunch> {
   const { platform } = context;
   if (platform === 'darwin' || platform === 'win32') {
     const app = browser[platform];
-    if (app === undefined) return notLaunched(`${name} does not exist for this system`);
-    const { default: open } = await import('open');
-    return watch(await open(url.href, { app: { name: app, arguments: options } }), name);
+    const launcher = app && openInSystem(url, { name: app, words: options }, { ...context, isWsl: false });
+    return launcher
+      ? watchOpener(launcher, name, context)
+      : notLaunched(`${name} does not exist for this system`);
   }
   for (const candidate of linuxPrograms(browser, isWsl(context))) {
     const program = findProgram(candidate, context);
@@ -94,26 +136,27 @@ function withUrl(words: readonly string[], url: URL): readonly string[] {
 }
 
 /** In a process group of its own, so that Ctrl-C in the terminal does not reach the browser. */
-function start(
+async function start(
   program: string,
-  programArguments: readonly string[],
-  context: SearchContext,
+  words: readonly string[],
+  { env, folder }: BrowserContext,
 ): Promise<BrowserLaunch> {
-  const child = spawn(program, programArguments, {
-    cwd: context.cwd,
-    env: browserEnvironment(context.env),
-    detached: true,
-    stdio: 'ignore',
-  });
-  child.unref();
-  return watch(child, program);
+  try {
+    const child = spawn(program, words, { cwd: folder, env, detached: true, stdio: 'ignore' });
+    child.unref();
+    return await watch(child, program);
+  } catch (error) {
+    return describeFailure(error);
+  }
 }
 
-/** None of our variables: some hold secrets. A PATH that is safe for us to search is so for a script, too. */
-function browserEnvironment(env: SearchContext['env']): NodeJS.ProcessEnv {
-  const searchPath = absoluteSearchPath(env);
-  const entries = Object.entries(env).filter(([name]) => !/^(?:AUTHCLI_|PATH$)/iu.test(name));
-  return { ...Object.fromEntries(entries), ...(searchPath !== undefined && { PATH: searchPath }) };
+/** Windows ends what we have started with us: a launcher there must come to its end before. */
+function watchOpener(
+  child: ChildProcess,
+  program: string,
+  { platform }: SearchContext,
+): Promise<BrowserLaunch> {
+  return platform === 'win32' ? ended(child, program) : watch(child, program);
 }
 
 /** From its start on: who waits for a launch may take it that nothing is left to be started afterwards. */
@@ -128,8 +171,6 @@ function ended(child: ChildProcess, program: string): Promise<BrowserLaunch> {
     };
     child.once('error', reject);
     child.once('exit', settle);
-    // `open` gives its launcher back after the end on Windows.
-    if (child.exitCode !== null) settle(child.exitCode, child.signalCode);
   });
 }
 

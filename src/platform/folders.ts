@@ -1,4 +1,5 @@
-import { isAbsolute, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { isAbsolute, join, parse } from 'node:path';
 
 import { AuthError } from '../errors.js';
 
@@ -56,4 +57,9 @@ function chosen(env: Environment, name: string): string | undefined {
 function absolute(env: Environment, name: string): string | undefined {
   const folder = env[name];
   return folder && isAbsolute(folder) ? folder : undefined;
+}
+
+/** The folder, or while it is not there the root of its disk: where a program may stand whose folder a stranger must not choose. */
+export function existingFolder(folder: string): string {
+  return existsSync(folder) ? folder : parse(folder).root;
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { AskRefreshHelper, RefreshReply } from '../client/refresh-helper.js';
@@ -11,7 +12,9 @@ const helperProgram = fileURLToPath(new URL('../../bin/refresh-helper.js', impor
 
 /**
  * Starts the refresh helper in a process group of its own: a Ctrl-C, a closed terminal or a kill of ours does not reach it.
- * What it needs to know goes through its standard input; of our own variables it inherits none.
+ * What it needs to know goes through its standard input. It stands beside Node itself: the current folder may be a stranger's, and
+ * may go away.
+ * @param env what it inherits
  */
 export function askRefreshHelper(env: Environment, execPath: string): AskRefreshHelper {
   return (request, signal) =>
@@ -20,7 +23,8 @@ export function askRefreshHelper(env: Environment, execPath: string): AskRefresh
         detached: true,
         windowsHide: true,
         stdio: ['pipe', 'pipe', 'ignore'],
-        env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AUTHCLI_'))),
+        cwd: dirname(execPath),
+        env,
       });
       let output = '';
       child.stdout.setEncoding('utf8').on('data', (text) => {

@@ -3,22 +3,34 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 import type { ReadSecret, SecretUse } from '../client/secret-source.js';
+import { childEnvironment } from '../child-environment.js';
+import { quoteWord, splitWords } from '../command-words.js';
 import { AuthError, systemErrorCode } from '../errors.js';
-import { splitWords } from './command-words.js';
-import { findProgram, type SearchContext } from './program-search.js';
+import { isWholePath, namedProgram, wholePath, type SearchContext } from '../named-program.js';
+import { shellWord } from '../remote-text.js';
+import type { Remedy } from '../remedy.js';
+import { asBatchFile } from './batch-file.js';
+import { existingFolder } from './folders.js';
 
 const longestCommandMs = 30_000;
 const largestSecret = 64 * 1024;
 
 const clientSecret: SecretUse = { name: 'client secret', option: '--force --client-secret-cmd COMMAND' };
 
+export interface SecretContext extends SearchContext {
+  /** The file that names the secrets; absent where a program does that uses the library. */
+  readonly configuration: string | undefined;
+  /** Where a command runs, and what a relative path was meant to be relative to: the folder of the configuration. */
+  readonly folder: string;
+}
+
 /** Secrets are kept by others: in a variable, in a file, behind a command. */
-export function secretReader(context: SearchContext): ReadSecret {
+export function secretReader(context: SecretContext): ReadSecret {
   return async (source, signal, use = clientSecret) => {
     if ('env' in source) return fromEnvironment(source.env, use, context);
     const text =
       'file' in source
-        ? await fromFile(source.file, use)
+        ? await fromFile(source.file, use, context)
         : await fromCommand(source.command, use, context, signal);
     const secret = text.replace(/\r?\n$/, '');
     if (secret !== '') return secret;
@@ -35,7 +47,12 @@ function fromEnvironment(variable: string, { name, option }: SecretUse, { env }:
   });
 }
 
-async function fromFile(path: string, { name, option }: SecretUse): Promise<string> {
+async function fromFile(path: string, { name, option }: SecretUse, context: SecretContext): Promise<string> {
+  if (!isWholePath(path, context)) {
+    throw new AuthError('usage', `the ${name} is in a file by a relative path: ${JSON.stringify(path)}`, {
+      remedy: edit(path, wholePath(path, context.folder, context), context),
+    });
+  }
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
@@ -50,20 +67,27 @@ async function fromFile(path: string, { name, option }: SecretUse): Promise<stri
 async function fromCommand(
   command: string,
   { name }: SecretUse,
-  context: SearchContext,
+  context: SecretContext,
   signal: AbortSignal,
 ): Promise<string> {
-  const [program = '', ...words] = splitWords(command, context.platform !== 'win32') ?? [];
-  const path = findProgram(program, context);
-  if (path === undefined) {
+  const named = namedProgram(command, context, true);
+  if (named.kind === 'relative') throw relativeCommand(command, named.program, name, context);
+  if (named.kind !== 'found') {
     throw new AuthError('usage', `the ${name} is not there: its command is not an installed program`);
   }
+  const { program, words, ...verbatim } = asBatchFile(named, context) ?? {
+    program: named.path,
+    words: named.words,
+  };
+  const folder = existingFolder(context.folder);
   try {
-    const running = promisify(execFile)(path, words, {
+    const running = promisify(execFile)(program, words, {
+      ...verbatim,
+      cwd: folder,
       timeout: longestCommandMs,
       killSignal: 'SIGKILL',
       maxBuffer: largestSecret,
-      env: ourOwnLeftOut(context),
+      env: childEnvironment(context),
       signal,
     });
     // The milder one that Node sends here is one that a program may ignore.
@@ -78,11 +102,27 @@ async function fromCommand(
       typeof code === 'number' ? `exit code ${code}` : 'no answer in 30 seconds, or too long a one';
     // What the command said may hold the secret.
     throw new AuthError('usage', `the ${name} is not there: its command failed (${reason})`, {
-      hint: 'run the command by itself to see why',
+      remedy: {
+        kind: 'advice',
+        text: `run the command by itself to see why; it is started in ${shellWord(folder)}`,
+      },
     });
   }
 }
 
-function ourOwnLeftOut({ env }: SearchContext): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AUTHCLI_')));
+function relativeCommand(command: string, program: string, name: string, context: SecretContext): AuthError {
+  const whole = wholePath(program, context.folder, context);
+  const [, ...words] = splitWords(command, context.platform !== 'win32') ?? [];
+  return new AuthError(
+    'usage',
+    `the command for the ${name} is a program by a relative path: ${JSON.stringify(program)}`,
+    { remedy: edit(command, [whole, ...words].map(quoteWord).join(' '), context) },
+  );
+}
+
+/** A relative path means another file in each folder, and a cloned repository could bring that file along. */
+function edit(given: string, whole: string, { configuration }: SecretContext): Remedy {
+  const change = `write ${JSON.stringify(whole)} instead of ${JSON.stringify(given)}`;
+  if (configuration === undefined) return { kind: 'advice', text: 'name it by its whole path' };
+  return { kind: 'edit_file', path: configuration, change };
 }

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+
 import type { Keychain, KeychainRead, KeychainTrouble, KeychainWrite, Patience } from './keychain.js';
 import { nativeTrouble, silentKeychain } from './native-keychain-trouble.js';
 
@@ -37,9 +39,10 @@ const childProgram = `
  * The keychain of macOS and Windows. A native call cannot be abandoned, not even by process.exit(), while its dialog
  * is open; so each runs in a child process of ours, which can be killed. macOS decides by itself whether to show a
  * dialog: `mayPrompt` cannot hold it back, only the timeout ends it.
+ * @param env what the child inherits
  */
-export function nativeKeychain(execPath: string): Keychain {
-  const ask = (request: Request, patience: Patience) => askChild(execPath, request, patience);
+export function nativeKeychain(execPath: string, env: Environment): Keychain {
+  const ask = (request: Request, patience: Patience) => askChild({ execPath, env }, request, patience);
   const change = async (request: Request, patience: Patience): Promise<KeychainWrite> => {
     const answer = await ask(request, patience);
     return 'kind' in answer ? answer : { kind: 'done' };
@@ -55,9 +58,15 @@ export function nativeKeychain(execPath: string): Keychain {
   };
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 type Answer = { readonly value: unknown } | KeychainTrouble;
 
-function askChild(execPath: string, request: Request, { timeoutMs }: Patience): Promise<Answer> {
+function askChild(
+  { execPath, env }: { readonly execPath: string; readonly env: Environment },
+  request: Request,
+  { timeoutMs }: Patience,
+): Promise<Answer> {
   let binding: string;
   try {
     binding = createRequire(import.meta.url).resolve('@napi-rs/keyring');
@@ -66,6 +75,9 @@ function askChild(execPath: string, request: Request, { timeoutMs }: Patience): 
   }
   return new Promise((resolve) => {
     const child = spawn(execPath, ['-e', childProgram, binding], {
+      // Beside Node itself: the current folder may be a stranger's.
+      cwd: dirname(execPath),
+      env,
       stdio: ['pipe', 'pipe', 'ignore'],
       windowsHide: true,
     });

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { env, execPath, kill, platform } from 'node:process';
+import { execPath, kill, platform } from 'node:process';
 
 import { rolldown } from 'rolldown';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -16,6 +16,9 @@ const url = new URL(
   'https://as.example/authorize?a=$&b=$(touch X)&c=`touch X`;|%20\'"%USERPROFILE%&d=\u2028',
 );
 
+const relative = (program: string) =>
+  `${JSON.stringify(program)} would be another program in each folder; name it by its whole path`;
+
 let folder: string;
 let stubs: BrowserStubs;
 
@@ -26,12 +29,13 @@ beforeEach(async () => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 function browserWith(variables: Record<string, string | undefined> = {}): ReturnType<typeof systemBrowser> {
-  return systemBrowser({ env: { PATH: join(folder, 'bin'), ...variables }, cwd: folder, platform: 'linux' });
+  const env = { PATH: join(folder, 'bin'), ...variables };
+  return systemBrowser({ env, folder, platform: 'linux', execPath });
 }
 
 describe.skipIf(platform !== 'linux')('--browser', () => {
   test.for([
-    { what: 'a path with spaces', agent: 'my agent', command: './my agent', options: [] },
+    { what: 'a path with spaces', agent: 'my agent', command: 'FOLDER/my agent', options: [] },
     { what: 'an absolute path', agent: 'agent', command: 'FOLDER/agent', options: [] },
     { what: 'a name on the PATH', agent: 'bin/agent', command: 'agent', options: [] },
     { what: 'a name with spaces on the PATH', agent: 'bin/my agent', command: 'my agent', options: [] },
@@ -51,7 +55,7 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
     {
       what: 'a quoted path and quoted words',
       agent: 'my agent',
-      command: `'./my agent' "a 'b'" c\\ d '' e"f"`,
+      command: `'FOLDER/my agent' "a 'b'" c\\ d '' e"f"`,
       options: ["a 'b'", 'c d', '', 'ef'],
     },
     {
@@ -86,23 +90,45 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
     expect((await stubs.next()).arguments).toEqual([`--app=${url.href}`, '--then', url.href]);
   });
 
-  test('gives a browser our environment without our variables and without a PATH of the current folder', async () => {
+  test('gives a browser the environment that was prepared for it, and nothing of this process', async () => {
     stubs.write('bin/agent');
-    const variables = {
-      AUTHCLI_STORE_PASSPHRASE: 's3cret',
-      authcli_client_secret: 's3cret',
-      DISPLAY: ':7',
-      HOME: '/h',
-    };
-    await browserWith({ ...variables, PATH: `:.:bin:${join(folder, 'bin')}:` })(url, 'agent');
+    await browserWith({ DISPLAY: ':7', HOME: '/h' })(url, 'agent');
     const { env: received } = await stubs.next();
     expect(received).toEqual({ DISPLAY: ':7', HOME: '/h', PATH: join(folder, 'bin') });
   });
 
   test.for([
+    { what: 'the first that is installed', list: 'none-such:bin/agent:FOLDER/other', started: 'other' },
+    { what: 'the first that starts', list: 'FOLDER/failing:agent -x', started: 'bin/agent' },
+    { what: 'a browser’s name after another', list: 'firefox:chrome', started: 'bin/chromium' },
+    { what: 'one after a relative path', list: './agent:agent', started: 'bin/agent' },
+    { what: 'a program with a colon in its name', list: 'FOLDER/a:b', started: 'a:b' },
+  ])('of a list takes $what', async ({ list, started }) => {
+    for (const name of ['agent', 'other', 'bin/agent', 'bin/chromium', 'a', 'a:b']) stubs.write(name);
+    writeFileSync(join(folder, 'failing'), '#!/bin/sh\nexit 3\n', { mode: 0o755 });
+    const launch = await browserWith()(url, list.replace('FOLDER', folder));
+    expect(launch).toMatchObject({ kind: 'launched' });
+    expect(await stubs.next()).toMatchObject({ program: join(folder, started) });
+    expect(stubs.count).toBe(1);
+  });
+
+  test('says of each of a list why it was not started', async () => {
+    expect(await browserWith()(url, 'none-such:./agent:firefox')).toEqual({
+      kind: 'not_launched',
+      reason: `there is no program "none-such"; ${relative('./agent')}; firefox is not installed`,
+    });
+  });
+
+  test.for([
     { what: 'a program of the current folder', command: 'agent', reason: 'there is no program "agent"' },
-    { what: 'a file that cannot be executed', command: './plain', reason: 'there is no program "./plain"' },
-    { what: 'a folder', command: './bin', reason: 'there is no program "./bin"' },
+    {
+      what: 'a file that cannot be executed',
+      command: 'FOLDER/plain',
+      reason: 'there is no program "FOLDER/plain"',
+    },
+    { what: 'a folder', command: 'FOLDER/bin', reason: 'there is no program "FOLDER/bin"' },
+    { what: 'a relative path', command: './agent', reason: relative('./agent') },
+    { what: 'a relative path with words', command: 'sub/agent -n', reason: relative('sub/agent') },
     {
       what: 'an open quote',
       command: 'agent "x',
@@ -113,7 +139,7 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
     { what: 'a browser of another system', command: 'safari', reason: 'safari is not installed' },
     {
       what: 'a broken interpreter',
-      command: './broken',
+      command: 'FOLDER/broken',
       reason: 'the browser could not be started (ENOENT)',
     },
   ])('says why $what was not started', async ({ command, reason }) => {
@@ -122,17 +148,18 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
     writeFileSync(join(folder, 'plain'), '');
     writeFileSync(join(folder, 'broken'), '#!/no/such/interpreter\n', { mode: 0o755 });
     const browser = browserWith({ PATH: `:.:bin/..:${join(folder, 'bin')}` });
-    expect(await browser(url, command)).toEqual({ kind: 'not_launched', reason });
+    const fill = (text: string) => text.replace('FOLDER', folder);
+    expect(await browser(url, fill(command))).toEqual({ kind: 'not_launched', reason: fill(reason) });
   });
 
   test('says when the program failed at once', async () => {
     const program = stubs.write('agent', 'process.exit(3)');
-    expect(await browserWith()(url, './agent')).toEqual({
+    expect(await browserWith()(url, program)).toEqual({
       kind: 'not_launched',
       reason: `${program} ended with exit code 3`,
     });
     stubs.write('agent', "process.kill(process.pid, 'SIGKILL')");
-    expect(await browserWith()(url, './agent')).toEqual({
+    expect(await browserWith()(url, program)).toEqual({
       kind: 'not_launched',
       reason: `${program} ended with SIGKILL`,
     });
@@ -151,7 +178,7 @@ describe.skipIf(platform !== 'linux')('--browser', () => {
       await bundle.write({ dir: folder, format: 'esm' });
       const program = `
 import { systemBrowser } from './browser.js';
-const launch = systemBrowser({ env: {}, cwd: '.', platform: 'linux' })(new URL('https://as.example/'), './agent');
+const launch = systemBrowser({ env: {}, folder: '.', platform: 'linux', execPath: process.execPath })(new URL('https://as.example/'), ${JSON.stringify(join(folder, 'agent'))});
 if (process.argv[2] === 'wait') {
   const alive = setInterval(() => {}, 1000);
   console.log((await launch).kind);
@@ -189,13 +216,15 @@ if (process.argv[2] === 'wait') {
   );
 });
 
-describe.skipIf(platform !== 'linux')('the default browser', () => {
-  const inherited = env['BROWSER'];
-  afterEach(() => {
-    if (inherited === undefined) delete env['BROWSER'];
-    else env['BROWSER'] = inherited;
-  });
+/** A PATH with what the opener of the system needs, and with no browser of this machine. */
+function toolsOnly(): string {
+  const bin = join(folder, 'bin');
+  mkdirSync(bin, { recursive: true });
+  for (const tool of ['grep', 'sed']) symlinkSync(join('/bin', tool), join(bin, tool));
+  return bin;
+}
 
+describe.skipIf(platform !== 'linux')('the default browser', () => {
   test('is not tried without a display', async () => {
     expect(await browserWith()(url, undefined)).toEqual({ kind: 'not_launched', reason: 'no display' });
     expect(await browserWith({ DISPLAY: '', WAYLAND_DISPLAY: '' })(url, undefined)).toEqual({
@@ -204,18 +233,20 @@ describe.skipIf(platform !== 'linux')('the default browser', () => {
     });
   });
 
-  test.for(['DISPLAY', 'WAYLAND_DISPLAY', 'WSL_DISTRO_NAME'])(
-    'gets the URL as one argument, with %s',
-    async (variable) => {
-      env['BROWSER'] = stubs.write('agent');
-      expect(await browserWith({ [variable]: ':7' })(url, undefined)).toEqual({ kind: 'launched' });
-      expect((await stubs.next()).arguments).toEqual([url.href]);
+  test.for([{ DISPLAY: ':7' }, { WAYLAND_DISPLAY: ':7' }, { WSL_DISTRO_NAME: 'x', DISPLAY: ':7' }])(
+    'gets the URL as one argument, with %o',
+    async (variables) => {
+      const PATH = toolsOnly();
+      stubs.write('bin/x-www-browser');
+      expect(await browserWith({ PATH, ...variables })(url, undefined)).toEqual({ kind: 'launched' });
+      const { arguments: received, cwd, env } = await stubs.next();
+      expect({ received, cwd }).toEqual({ received: [url.href], cwd: folder });
+      expect(env).toMatchObject({ PATH, ...variables });
     },
   );
 
   test('that cannot be found is not launched', async () => {
-    env['BROWSER'] = '/bin/false';
-    expect(await browserWith({ DISPLAY: ':7' })(url, undefined)).toEqual({
+    expect(await browserWith({ PATH: toolsOnly(), DISPLAY: ':7' })(url, undefined)).toEqual({
       kind: 'not_launched',
       reason: expect.stringMatching(/^the browser launcher ended with exit code \d$/u),
     });
@@ -259,9 +290,9 @@ describe('a URL that no browser should be given', () => {
     'http://localhost:1/',
     'https://as.example/',
   ])('is not %s', async (address) => {
-    expect(await browserWith()(new URL(address), './none')).toEqual({
+    expect(await browserWith()(new URL(address), '/none')).toEqual({
       kind: 'not_launched',
-      reason: 'there is no program "./none"',
+      reason: 'there is no program "/none"',
     });
   });
 });

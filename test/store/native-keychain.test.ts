@@ -37,7 +37,7 @@ afterEach(async () => {
 describe.skipIf(platform !== 'linux' || !requirement('gnome-keyring', keyringInstalled()))('on Linux', () => {
   test('a secret is written, read, overwritten and removed', async () => {
     use(await startKeyring());
-    const keychain = nativeKeychain(execPath);
+    const keychain = nativeKeychain(execPath, env);
     expect([
       await keychain.read('ann', patience),
       await keychain.write('ann', 'first', patience),
@@ -60,7 +60,7 @@ describe.skipIf(platform !== 'linux' || !requirement('gnome-keyring', keyringIns
   test('a keychain that never answers costs the time limit, and its process is killed', async () => {
     use(await startSilentKeyring());
     const started = performance.now();
-    expect(await nativeKeychain(execPath).read('ann', { ...patience, timeoutMs: 500 })).toEqual({
+    expect(await nativeKeychain(execPath, env).read('ann', { ...patience, timeoutMs: 500 })).toEqual({
       kind: 'unavailable',
       reason: 'timeout',
       message: 'the keychain did not answer within 0.5 s',
@@ -74,7 +74,7 @@ describe.skipIf(platform !== 'linux' || !requirement('gnome-keyring', keyringIns
     use(await startSilentKeyring());
     await session?.stop();
     session = undefined;
-    expect(await nativeKeychain(execPath).write('ann', 'secret', patience)).toMatchObject({
+    expect(await nativeKeychain(execPath, env).write('ann', 'secret', patience)).toMatchObject({
       reason: 'refused',
       message: expect.stringMatching(/^the keychain refused: Platform failure: .+/),
     });
@@ -82,7 +82,10 @@ describe.skipIf(platform !== 'linux' || !requirement('gnome-keyring', keyringIns
 
   test('the secret is in no argument of a process', async () => {
     use(await startSilentKeyring());
-    const writing = nativeKeychain(execPath).write('ann', 'canary-in-argv', { ...patience, timeoutMs: 500 });
+    const writing = nativeKeychain(execPath, env).write('ann', 'canary-in-argv', {
+      ...patience,
+      timeoutMs: 500,
+    });
     const seen: string[] = [];
     await expect.poll(() => seen.push(...childrenRunningPrograms())).toBeGreaterThan(0);
     await writing;

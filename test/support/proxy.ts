@@ -18,6 +18,8 @@ export interface Proxy {
   readonly port: number;
   /** What it was asked to connect to, in order. */
   readonly authorities: readonly string[];
+  /** Whatever else it was asked for, in the clear. */
+  readonly requests: readonly string[];
   /** The ports that it connected from. */
   readonly tunnels: ReadonlySet<number>;
 }
@@ -28,7 +30,11 @@ export async function startProxy({ credentials, answer }: ProxyOptions = {}): Pr
   const tunnels = new Set<number>();
   const open = new Set<Duplex>();
   const expected = credentials && `Basic ${Buffer.from(credentials).toString('base64')}`;
-  const server = createServer((_request, response) => response.writeHead(501).end());
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    requests.push(`${request.method} ${request.url}`);
+    response.writeHead(501).end();
+  });
   server.on('connect', ({ url: authority = '', headers }, client: Duplex) => {
     authorities.push(authority);
     open.add(client);
@@ -57,5 +63,5 @@ export async function startProxy({ credentials, answer }: ProxyOptions = {}): Pr
     server.closeAllConnections();
     await once(server, 'close');
   });
-  return { port, authorities, tunnels };
+  return { port, authorities, requests, tunnels };
 }

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { env as ownEnvironment, execPath, getuid } from 'node:process';
 import { text } from 'node:stream/consumers';
 import { PassThrough, type Readable } from 'node:stream';
@@ -128,10 +128,12 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
     now: () => new Date(),
     folders: () => findFolders(env, 'linux'),
     workingFolder: () => '/',
+    platform: 'linux',
     uid: getuid?.(),
     openBrowser: async () => ({ kind: 'not_launched', reason: 'this test has no browser' }),
     keychain: async () => secretService(env),
-    readSecret: secretReader({ env, cwd: '/', platform: 'linux' }),
+    secretReader: (configuration) =>
+      secretReader({ env, platform: 'linux', configuration, folder: dirname(configuration ?? '/') }),
     withhold: () => {},
     askRefreshHelper: askRefreshHelper(env, execPath),
     interruption: () => new AbortController().signal,

@@ -32,3 +32,8 @@ export function splitWords(command: string, escapes: boolean): readonly string[]
   if (quote !== '') return undefined;
   return word === undefined ? words : [...words, word];
 }
+
+/** As one word for `splitWords`, whether or not a backslash escapes there. */
+export function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+}
