@@ -8,6 +8,7 @@ import { timeLimit } from '../time-limit.js';
 import type { ClientCertificate } from './mutual-tls.js';
 import type { Proxy } from './proxy.js';
 import { tlsOptions } from './tunnel.js';
+import { NotSent } from './unreachable.js';
 
 /** What is used of Node's fetch. */
 export interface FetchOptions {
@@ -47,16 +48,16 @@ export async function httpsFetch(
   return asResponse(incoming);
 }
 
-/** What fails here has sent nothing of the request. */
 async function secured(options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
   const socket = connect(options);
   const slow = Object.assign(new Error('no TLS connection'), { code: 'UND_ERR_CONNECT_TIMEOUT' });
+  const limit = timeLimit(signal, longestHandshakeMs, slow);
   try {
-    await once(socket, 'secureConnect', { signal: timeLimit(signal, longestHandshakeMs, slow) });
+    await once(socket, 'secureConnect', { signal: limit });
     return socket;
   } catch (error) {
     socket.destroy();
-    throw error;
+    throw new NotSent('no TLS connection', { cause: limit.aborted ? limit.reason : error });
   }
 }
 

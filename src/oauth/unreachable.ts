@@ -11,6 +11,7 @@ export async function unreachable(
   error: unknown,
   { proxy, certificate }: Connection,
   wire: Wire,
+  isAnswerLost: boolean,
 ): Promise<AuthError> {
   const alert = alertOf(systemErrorCode(rootOf(error)));
   if (certificate !== undefined && alert !== undefined && aboutCertificate.test(alert)) {
@@ -25,7 +26,7 @@ export async function unreachable(
     reason: reasonOf(error),
     hint: `${advice}, then run the same command again; nothing that is stored was changed`,
   };
-  return new AuthError('network', `cannot reach ${way}: ${reason}`, { hint, cause: error });
+  return new AuthError('network', `cannot reach ${way}: ${reason}`, { hint, cause: error, isAnswerLost });
 }
 
 /** Node says neither who issued a certificate that it refuses, nor since when it is no longer good. */
@@ -65,21 +66,29 @@ function alertOf(code: string | undefined): string | undefined {
 /** The other alerts are about something else, whatever was presented. */
 const aboutCertificate = /certificate|^(unknown ca|access denied|decrypt error)$/;
 
-/** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */
-export function isAmbiguous(error: unknown): boolean {
-  if (!(error instanceof AuthError) || error.code !== 'network' || error.cause === undefined) return false;
-  const code = systemErrorCode(rootOf(error.cause)) ?? '';
-  return !neverSent.has(code) && !code.startsWith('ERR_TLS') && !/CERT|SIGNATURE/.test(code);
+/** Whoever opens a connection throws this while nothing of the request has been written to it. */
+export class NotSent extends Error {
+  override readonly name = 'NotSent';
 }
 
-const neverSent: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
+/** True only where it is sure that nothing of the request was sent: without a connection there is nothing to send it on. */
+export function isUnsent(error: unknown): boolean {
+  if (error instanceof NotSent) return true;
+  const root = rootOf(error);
+  const code = systemErrorCode(root) ?? '';
+  const call = root instanceof Error && 'syscall' in root ? root.syscall : undefined;
+  // Node's own fetch verifies the server's certificate before it sends anything.
+  return (
+    call === 'connect' ||
+    call === 'getaddrinfo' ||
+    code === 'UND_ERR_CONNECT_TIMEOUT' ||
+    verification.test(code)
+  );
+}
+
+/** OpenSSL's names of what may be wrong with a certificate, and Node's own. */
+const verification =
+  /^(ERR_TLS_\w+|(?!ERR_)\w*(CERT|SIGNATURE)\w*|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/;
 
 function isUntrusted(error: unknown): boolean {
   return untrusted.has(systemErrorCode(rootOf(error)) ?? '');

@@ -2,12 +2,12 @@ import { hash } from 'node:crypto';
 import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { overwriteFile, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
-import { systemErrorCode } from '../errors.js';
+import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
-import { makeOwnFolder, readOwnFile, setAside, storeTrouble } from './own-file.js';
+import { makeOwnFolder, setAside } from './own-file.js';
+import { beginRefresh, roomForSession, writing, type PendingRefresh } from './pending-refresh.js';
 import { openRecord, sealRecord } from './seal.js';
 import { setAsideDamagedDescription } from './store-description.js';
 import type { KeyReference, SealingKey } from './session-record.js';
@@ -20,18 +20,7 @@ import {
 } from './session-store.js';
 import type { Session, SessionOwner } from './session.js';
 
-/** An Entra ID token set has about 5 kB, and 20 kB happens; base64 and the summary come on top. */
-const roomForSession = 64 * 1024;
 const orphanedAfterMs = 10 * 60_000;
-
-export interface PendingRefresh {
-  /** When a refresh was begun of which nobody knows how it ended; undefined when there is none. */
-  readonly interruptedAt: string | undefined;
-  /** Durable when this returns. */
-  readonly commit: (next: Session) => void;
-  /** Ambiguous: the provider may have acted on the request. */
-  readonly abandon: (isAmbiguous: boolean) => void;
-}
 
 /** Changes what a SessionStore reads. */
 export class SessionWriter {
@@ -59,36 +48,8 @@ export class SessionWriter {
    */
   beginRefresh({ fileName, key }: OpenSession, now: Date): PendingRefresh {
     this.#sweep(now);
-    const journal = this.#store.path(`${fileName}.refreshing`);
-    const interruptedAt = readOwnFile(journal, this.#surroundings.ownership)?.trim() || undefined;
-    const reserved = this.#writing(this.#store.path(fileName), (path) => reserveFile(path, roomForSession));
-    try {
-      this.#writing(journal, (path) => writeFileAtomically(path, `${now.toISOString()}\n`));
-    } catch (error) {
-      reserved.discard();
-      throw error;
-    }
-    return {
-      interruptedAt,
-      commit: (next) => {
-        const sealed = sealRecord(next, key, fileName);
-        this.#writing(this.#store.path(fileName), (path) => {
-          try {
-            reserved.commit(sealed);
-          } catch (error) {
-            // The folder became read-only since; what lies in the file is worth nothing any more. A disk that reports an
-            // error is another matter: what it has must not be touched.
-            if (!isAboutTheFolder(error)) throw error;
-            overwriteFile(path, sealed);
-          }
-        });
-        removeIfThere(journal);
-      },
-      abandon: (isAmbiguous) => {
-        reserved.discard();
-        if (!isAmbiguous) removeIfThere(journal);
-      },
-    };
+    const seal = (session: Session) => sealRecord(session, key, fileName);
+    return beginRefresh(this.#store.path(fileName), seal, now, this.#surroundings.ownership);
   }
 
   makeFolders(): void {
@@ -234,16 +195,8 @@ export class SessionWriter {
   }
 
   #writing<T>(path: string, write: (path: string) => T): T {
-    try {
-      return write(path);
-    } catch (error) {
-      throw storeTrouble('write', path, error);
-    }
+    return writing(path, write);
   }
-}
-
-function isAboutTheFolder(error: unknown): boolean {
-  return ['EACCES', 'EPERM', 'EROFS'].includes(systemErrorCode(error) ?? '');
 }
 
 function sessionFileName({ provider, issuer, clientId, account, endpoints, project }: Session): string {
