@@ -22,6 +22,14 @@ import type { Session, SessionOwner } from './session.js';
 
 const orphanedAfterMs = 10 * 60_000;
 
+/**
+ * Keeps the session of a sign-in. One that brought no refresh token may take something over from the session in whose place it
+ * comes: it is given that session, and returns the new one as it is to be kept.
+ */
+export type Keep = (session: Session, takeOver: TakeOver) => Promise<StoredSession>;
+
+type TakeOver = (replaced: Session) => Session;
+
 /** Changes what a SessionStore reads. */
 export class SessionWriter {
   readonly #store: SessionStore;
@@ -58,34 +66,43 @@ export class SessionWriter {
   }
 
   /** Proves, before anything is asked of the person, that a session can be kept: the key is there and the folder takes a file. */
-  async prepareForLogin(
-    owner: SessionOwner,
-    store: StoreName,
-  ): Promise<(session: Session) => Promise<StoredSession>> {
+  async prepareForLogin(owner: SessionOwner, store: StoreName): Promise<Keep> {
     this.#assertReplaceable(owner);
     this.#assertWritable(roomForSession);
     setAsideDamagedDescription(this.#surroundings);
     const key = await this.#fetchOrMakeKey(store);
-    return async (session) => {
+    return async (session, takeOver) => {
       for (const { fileName, record } of this.#store.list().sessions) {
         if (hasLostItsKey(record.key, key.reference)) this.#setAside(fileName);
       }
-      return this.#keep(session, key);
+      return this.#keep(session, key, takeOver);
     };
   }
 
   /** A refresh that is under way ends first: its result must not replace the newer sign-in. */
-  #keep(session: Session, key: SealingKey): Promise<StoredSession> {
+  #keep(session: Session, key: SealingKey, takeOver: TakeOver): Promise<StoredSession> {
     const fileName = sessionFileName(session);
     return this.#underLock(`${fileName}.lock`, async () => {
+      const replaced = session.refreshToken === null ? await this.#openReplaced(fileName, key) : undefined;
       if (!this.#canBeReplaced(fileName, key)) this.#setAside(fileName);
-      this.#write(fileName, session, key);
+      this.#write(fileName, replaced === undefined ? session : takeOver(replaced), key);
       removeIfThere(this.#store.path(`${fileName}.refreshing`));
       const saved = this.reload(fileName);
       if (saved === undefined) throw damagedRecord(this.#store.path(fileName));
       this.makeCurrent(saved);
       return saved;
     });
+  }
+
+  /** A session that cannot be opened has nothing that could go on. */
+  async #openReplaced(fileName: string, key: SealingKey): Promise<Session | undefined> {
+    const existing = this.#store.load(fileName);
+    if (existing?.kind !== 'session') return undefined;
+    try {
+      return (await this.#store.open(existing, key)).session;
+    } catch {
+      return undefined;
+    }
   }
 
   makeCurrent({ fileName, summary }: StoredSession): void {
