@@ -16,7 +16,8 @@ export function newRefreshToken(body: Buffer, client: Client, sub: string | null
   if (!isObject(whole)) return undefined;
   const { tokenAnswer: rule } = client;
   if (rule.errorsWithStatus200 && isFilled(whole['error'])) return undefined;
-  const answer = properAnswer(whole, rule, 'refresh_token');
+  const proper = properAnswer(whole, rule);
+  const answer = 'access_token' in proper ? proper : properAnswer(whole, rule, 'refresh_token');
   const { refresh_token: token, id_token: idToken } = answer;
   if (!isToken(token) || namesAnother(client, answer, sub)) return undefined;
   if (rule.idToken !== 'ignored' && sub !== null && isOfAnother(idToken, sub)) return undefined;
