@@ -45,6 +45,8 @@ const without =
   (answer) =>
     Object.fromEntries(Object.entries(answer).filter(([other]) => other !== name));
 
+const nested: Spoil = ({ refresh_token }) => ({ refresh_token: 'outer', inner: { refresh_token } });
+
 const refused: readonly (readonly [title: string, spoil: Spoil])[] = [
   ['a token type of another kind', withMembers({ token_type: 'mac' })],
   ['no token type', without('token_type')],
@@ -69,7 +71,7 @@ const refused: readonly (readonly [title: string, spoil: Spoil])[] = [
   ['more than 1 MiB', withText(`"x":"${'x'.repeat(1024 * 1024)}"`)],
   [
     'letters that are not UTF-8',
-    (answer) => Buffer.from(withText('"x":"\u00ff"')(answer).toString(), 'latin1'),
+    (answer) => Buffer.from(JSON.stringify({ ...answer, x: '\u00ff' }), 'latin1'),
   ],
 ];
 
@@ -170,7 +172,6 @@ describe('the refresh token of a refresh whose answer is refused is kept, and no
     const { acme, machine } = await knowing({ token: { at: 'inner' } });
     await login(machine);
     const old = openedSession(machine);
-    const nested: Spoil = ({ refresh_token }) => ({ refresh_token: 'outer', inner: { refresh_token } });
     const brought = await spoilNext(acme, nested);
     expect(await machine.run(refresh)).toMatchObject({ exitCode: 5, stdout: '' });
     expect(openedSession(machine)).toEqual({ ...old, unverifiedRefreshToken: brought() });

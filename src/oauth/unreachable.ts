@@ -77,13 +77,10 @@ export function isUnsent(error: unknown): boolean {
   const root = rootOf(error);
   const code = systemErrorCode(root) ?? '';
   const call = root instanceof Error && 'syscall' in root ? root.syscall : undefined;
-  // Node's own fetch verifies the server's certificate before it sends anything.
-  return (
-    call === 'connect' ||
-    call === 'getaddrinfo' ||
-    code === 'UND_ERR_CONNECT_TIMEOUT' ||
-    verification.test(code)
-  );
+  if (call === 'connect' || call === 'getaddrinfo' || code === 'UND_ERR_CONNECT_TIMEOUT') return true;
+  // Node's own fetch verifies the server's certificate before it sends anything. Of a reset it names the host only where TLS
+  // did not come about.
+  return verification.test(code) || (code === 'ECONNRESET' && root instanceof Error && 'host' in root);
 }
 
 /** OpenSSL's names of what may be wrong with a certificate, and Node's own. */

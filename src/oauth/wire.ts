@@ -125,6 +125,7 @@ async function exchange(
       `the provider's endpoint ${withoutQuery(url)} is plain http, where no certificate can be presented`,
     );
   }
+  wire.signal.throwIfAborted();
   const silence = new Error(`no answer within ${requestTimeoutMs / 1000} seconds`);
   // In place of openid-client's own signal, whose time goes on while this process is stopped.
   const signal = timeLimit(wire.signal, requestTimeoutMs, silence);
@@ -148,11 +149,12 @@ async function exchange(
     const { status, statusText, headers } = response;
     return new Response(body.length === 0 ? null : body, { status, statusText, headers });
   } catch (error) {
-    // A GET changes nothing. An error of our own is either an answer that we refuse, or no way to the provider.
-    const isAnswerLost =
-      !isAnswered && request.method !== 'GET' && !(error instanceof AuthError) && !isUnsent(error);
+    // An error of our own is either an answer that we refuse, or no way to the provider; what ended the request is neither.
+    const isOwn = error instanceof AuthError && error !== signal.reason;
+    // A GET changes nothing.
+    const isAnswerLost = !isAnswered && request.method !== 'GET' && !isOwn && !isUnsent(error);
     if (wire.signal.aborted) throw endedBy(wire.signal.reason, isAnswerLost);
-    if (error instanceof AuthError) throw error;
+    if (isOwn) throw error;
     const cause: unknown = signal.aborted ? signal.reason : error;
     wire.trace(`${about}: ${reasonOf(cause)}`);
     throw await unreachable(new URL(url), cause, connection, wire, isAnswerLost);

@@ -45,8 +45,9 @@ interface SpoiledOptions {
 }
 
 /** The refresh tokens that authcli sent, in order, without those of `spoiled`. */
-export function refreshTokensSent({ requestsTo }: Newcomer['acme']): string[] {
-  return requestsTo('/token')
+export function refreshTokensSent(acme: Newcomer['acme']): string[] {
+  return acme
+    .requestsTo('/token')
     .filter(({ headers }) => headers[secondHand] === undefined)
     .flatMap(({ parameters }) => parameters['refresh_token'] ?? []);
 }
