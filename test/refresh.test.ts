@@ -123,8 +123,10 @@ test('lifetimes: text is a number, none is the last one that was given or the en
     const before = Date.now();
     const { stdout } = await machine.run(['token', '--force-refresh', '--json']);
     const expiresAt = /"expires_at":"([^"]+)"/.exec(stdout)?.[1] ?? '';
-    expect((Date.parse(expiresAt) - before) / 1000 - expected, `${tokenSet}`).toBeGreaterThanOrEqual(-10);
-    expect((Date.parse(expiresAt) - before) / 1000 - expected, `${tokenSet}`).toBeLessThan(10);
+    expect((Date.parse(expiresAt) - before) / 1000 - expected, `after ${tokenSet}`).toBeGreaterThanOrEqual(
+      -10,
+    );
+    expect((Date.parse(expiresAt) - before) / 1000 - expected, `after ${tokenSet}`).toBeLessThan(10);
     expect(stdout).toContain('"token_type":"Bearer"');
   }
 });

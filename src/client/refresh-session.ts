@@ -2,7 +2,7 @@ import { AuthError } from '../errors.js';
 import type { Provider } from '../providers/provider.js';
 import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
-import { canRefresh, type Session } from '../store/session.js';
+import { canRefresh, isOfWrongClock, type Session } from '../store/session.js';
 import {
   currentToken,
   isNewerThan,
@@ -71,8 +71,10 @@ async function askHelper(
   askedAt: string,
   surroundings: ClientSurroundings,
 ): Promise<void> {
-  if (session.refreshToken === null) throw notRefreshable(session);
-  const { folder, signal, trace } = surroundings;
+  const { folder, signal, trace, now } = surroundings;
+  if (session.refreshToken === null) {
+    throw notRefreshable(session, isOfWrongClock(session.obtainedAt, now()));
+  }
   // Some providers repeat in their error what they were sent.
   surroundings.conceal(session.refreshToken);
   if (session.unverifiedRefreshToken !== null) surroundings.conceal(session.unverifiedRefreshToken);
