@@ -14,7 +14,13 @@ import { knowing, login, newcomer, signedIn, type Newcomer } from './support/new
 import { childrenOf, killIfThere } from './support/processes.js';
 import type { Outcome } from './support/run.js';
 import { openedSession, sealedSession } from './support/sessions.js';
-import { refreshTokensSent, spoiled, type Spoil, type TokenAnswer } from './support/spoiled-answer.js';
+import {
+  refreshTokensSent,
+  spoiled,
+  without,
+  type Spoil,
+  type TokenAnswer,
+} from './support/spoiled-answer.js';
 
 const refresh = ['token', '--force-refresh'];
 const success: Outcome = { exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' };
@@ -39,11 +45,6 @@ const withText =
   (more: string): Spoil =>
   (answer) =>
     `${JSON.stringify(answer).slice(0, -1)},${more}}`;
-
-const without =
-  (name: string): Spoil =>
-  (answer) =>
-    Object.fromEntries(Object.entries(answer).filter(([other]) => other !== name));
 
 const nested: Spoil = ({ refresh_token }) => ({ refresh_token: 'outer', inner: { refresh_token } });
 

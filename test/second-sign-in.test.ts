@@ -1,17 +1,22 @@
 import { describe, expect, test } from 'vitest';
 
 import { claimsOf } from './support/forged-id-token.js';
-import { knowing, login, newcomer, signedIn, type Newcomer } from './support/newcomer.js';
+import { knowing, login, signedIn, type Newcomer } from './support/newcomer.js';
 import type { Outcome } from './support/run.js';
 import { openedSession } from './support/sessions.js';
-import { refreshTokensSent, spoiled, type TokenAnswer } from './support/spoiled-answer.js';
+import { refreshTokensSent, spoiled, without, type Spoil } from './support/spoiled-answer.js';
 import { approvesAs, browserOf } from './support/user-agents.js';
 
 const success: Outcome = { exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: '' };
 const refresh = ['token', '--force-refresh'];
 const goesOn = 'warning: acme gave no refresh token: that of the earlier sign-in goes on\n';
 
-const withoutRefreshToken = ({ refresh_token: _, ...rest }: TokenAnswer): TokenAnswer => rest;
+const withoutRefreshToken = without('refresh_token');
+
+/** Nobody is named, and the refresh token is `first`. */
+const nameless: Spoil = (answer) => ({ ...without('id_token')(answer), refresh_token: 'first' });
+
+const boundWithoutRefreshToken: Spoil = (answer) => ({ ...withoutRefreshToken(answer), token_type: 'DPoP' });
 
 async function signInWithout({ acme, machine }: Newcomer, ...argv: string[]): Promise<Outcome> {
   acme.answerNext('/token', spoiled(acme, withoutRefreshToken));
@@ -75,10 +80,7 @@ describe('a second sign-in that brings no refresh token', () => {
   test('of a provider that names nobody has that of the first revoked, and says so', async () => {
     const known = await knowing({ scope: 'email offline_access' });
     const { acme, machine } = known;
-    acme.answerNext(
-      '/token',
-      spoiled(acme, ({ id_token: _, ...rest }) => ({ ...rest, refresh_token: 'first' })),
-    );
+    acme.answerNext('/token', spoiled(acme, nameless));
     expect(await login(machine)).toMatchObject({ exitCode: 0 });
     expect(openedSession(machine)).toMatchObject({ account: { sub: null }, refreshToken: 'first' });
     acme.answerNext(
@@ -99,8 +101,7 @@ describe('a second sign-in that brings no refresh token', () => {
   test('that is bound to a key, after one that is not, has that of the first revoked', async () => {
     const { acme, machine } = await signedIn();
     const { refreshToken } = openedSession(machine);
-    const bound = (answer: TokenAnswer) => ({ ...withoutRefreshToken(answer), token_type: 'DPoP' });
-    acme.answerNext('/token', spoiled(acme, bound));
+    acme.answerNext('/token', spoiled(acme, boundWithoutRefreshToken));
     const argv = ['login', '-q', '--prompt', 'consent', '--dpop'];
     expect(await machine.run(argv, browserOf(approvesAs('jane@acme.test')))).toMatchObject({
       exitCode: 0,
@@ -113,10 +114,7 @@ describe('a second sign-in that brings no refresh token', () => {
   test('fails no sign-in where the revocation fails', async () => {
     const known = await knowing({ scope: 'email offline_access' });
     const { acme, machine } = known;
-    acme.answerNext(
-      '/token',
-      spoiled(acme, ({ id_token: _, ...rest }) => ({ ...rest, refresh_token: 'first' })),
-    );
+    acme.answerNext('/token', spoiled(acme, nameless));
     await login(machine);
     acme.answerNext('/token/revocation', { status: 503 });
     acme.answerNext(

@@ -38,6 +38,11 @@ export function spoiled(
   };
 }
 
+/** The same answer without these members. */
+export function without(...names: readonly string[]): (answer: TokenAnswer) => TokenAnswer {
+  return (answer) => Object.fromEntries(Object.entries(answer).filter(([name]) => !names.includes(name)));
+}
+
 interface SpoiledOptions {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
