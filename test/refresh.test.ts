@@ -146,13 +146,13 @@ test.each([
 });
 
 test.each([
-  ['an hour where nothing is known', 'at', hour],
-  ['what the token itself says', jwtUntil(Date.now() / 1000 + 300), 300],
-])('lifetimes: at a sign-in whose answer has none it is %s', async (_title, token, expected) => {
+  ['an hour where nothing is known', () => 'at', hour],
+  ['what the token itself says', () => jwtUntil(Date.now() / 1000 + 300), 300],
+])('lifetimes: at a sign-in whose answer has none it is %s', async (_title, newToken, expected) => {
   const { acme, machine } = await newcomer();
   const entry = ['--issuer', acme.issuer, '--client-id', 'cli', '--scope', 'email'];
   await machine.run(['provider', 'add', 'plain', ...entry]);
-  const tokenSet = JSON.stringify({ access_token: token, token_type: 'bearer' });
+  const tokenSet = JSON.stringify({ access_token: newToken(), token_type: 'bearer' });
   acme.answerNext('/token', { status: 200, headers: json, body: tokenSet });
   const { stdout } = await machine.run(['login', '-p', 'plain', '-q', '--json'], browserOf(approves));
   const expiresAt = /"expiresAt":"([^"]+)"/.exec(stdout)?.[1] ?? '';

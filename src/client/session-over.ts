@@ -1,5 +1,4 @@
 import { AuthError } from '../errors.js';
-import { shellWord } from '../remote-text.js';
 import type { SessionSummary } from '../store/session.js';
 
 /** Only a new sign-in helps. */
@@ -15,7 +14,7 @@ export function notRefreshable(session: SessionSummary, isOfWrongClock = false):
     ? `the clock of this machine was changed since the token of ${provider} came`
     : `the token of ${provider} has expired`;
   return new AuthError('login_required', `${trouble}, and there is no refresh token`, {
-    hint: `authcli login -p ${provider} --scope ${shellWord(withOfflineAccess(scope))} --prompt consent`,
+    remedy: { kind: 'login', provider, scope: withOfflineAccess(scope), prompt: 'consent' },
   });
 }
 

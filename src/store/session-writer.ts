@@ -26,7 +26,7 @@ const orphanedAfterMs = 10 * 60_000;
  * Keeps the session of a sign-in. One that brought no refresh token may take something over from the session in whose place it
  * comes: it is given that session, and returns the new one as it is to be kept.
  */
-export type Keep = (session: Session, takeOver: TakeOver) => Promise<StoredSession>;
+type Keep = (session: Session, takeOver: TakeOver) => Promise<StoredSession>;
 
 type TakeOver = (replaced: Session) => Session;
 
