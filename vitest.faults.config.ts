@@ -18,6 +18,7 @@ export default defineConfig({
       AUTHCLI_FAULT_RACES: '100',
       AUTHCLI_FAULT_RUNS: '1000',
       AUTHCLI_FAULT_TRANSIENTS: '1000',
+      AUTHCLI_FAULT_REFUSED: '1000',
       AUTHCLI_FAULT_WRITES: '1000',
     },
   },

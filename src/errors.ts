@@ -28,6 +28,8 @@ export interface AuthErrorOptions {
   /** The same in words, where it is not data yet. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
+  /** See AuthError. */
+  readonly isAnswerLost?: boolean | undefined;
 }
 
 /** A failure that the person can act on. Anything else that is thrown is a bug of ours. */
@@ -36,12 +38,18 @@ export class AuthError extends Error {
   readonly code: ErrorCode;
   readonly remedy: Remedy | undefined;
   readonly hint: string | undefined;
+  /**
+   * True where a request that changes something may have reached the provider, and its answer did not reach us: nobody here
+   * knows whether the provider acted on it.
+   */
+  readonly isAnswerLost: boolean;
 
   constructor(code: ErrorCode, message: string, options: AuthErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.remedy = options.remedy;
     this.hint = options.hint;
+    this.isAnswerLost = options.isAnswerLost ?? false;
   }
 
   get exitCode(): number {

@@ -8,25 +8,51 @@ const mostLevels = 64;
  */
 export function faultOfDocument(text: string): string | undefined {
   if (!isJson(text)) return undefined;
-  const levels: Set<unknown>[] = [];
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text.charAt(at);
+  for (const { level, name, isRepeated } of namesIn(text)) {
+    if (level > mostLevels) return `has more than ${mostLevels} levels`;
+    if (name === '__proto__') return 'has a member named __proto__';
+    if (isRepeated) return `has ${name} twice`;
+  }
+  return undefined;
+}
+
+/** The names that stand twice in one object of a JSON text, at any of the levels that a document may have. */
+export function repeatedNames(text: string): ReadonlySet<string | undefined> {
+  return new Set([...namesIn(text)].filter(({ isRepeated }) => isRepeated).map(({ name }) => name));
+}
+
+interface NameInDocument {
+  /** Of the object or list that begins here, or that has the member; counted from 1. */
+  readonly level: number;
+  /** Of a member; undefined where an object or a list begins. */
+  readonly name?: string;
+  readonly isRepeated?: boolean;
+}
+
+/** Every object, every list and every member, in the order of the text. Below the deepest level no member is looked at. */
+function* namesIn(json: string): Generator<NameInDocument> {
+  const levels: Set<string>[] = [];
+  let level = 0;
+  for (let at = 0; at < json.length; at += 1) {
+    const character = json.charAt(at);
     if (character === '{' || character === '[') {
-      if (levels.push(new Set()) > mostLevels) return `has more than ${mostLevels} levels`;
+      level += 1;
+      if (level <= mostLevels) levels.push(new Set());
+      yield { level };
     } else if (character === '}' || character === ']') {
-      levels.pop();
+      if (level <= mostLevels) levels.pop();
+      level -= 1;
     } else if (character === '"') {
-      const end = endOfString(text, at);
-      if (isFollowedByColon(text, end)) {
-        const name: unknown = JSON.parse(text.slice(at, end));
-        if (name === '__proto__') return 'has a member named __proto__';
-        if (levels.at(-1)?.has(name)) return `has ${String(name)} twice`;
-        levels.at(-1)?.add(name);
+      const end = endOfString(json, at);
+      const names = level <= mostLevels && isFollowedByColon(json, end) ? levels.at(-1) : undefined;
+      if (names !== undefined) {
+        const name = String(JSON.parse(json.slice(at, end)));
+        yield { level, name, isRepeated: names.has(name) };
+        names.add(name);
       }
       at = end - 1;
     }
   }
-  return undefined;
 }
 
 /** Into objects by name and into lists by number, the names joined by dots. */

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 
 import type { RefreshReply } from '../src/client/refresh-helper.js';
 import { askRefreshHelper } from '../src/platform/refresh-helper-process.js';
+import { encode } from './support/forged-id-token.js';
 import { newcomer, type Newcomer } from './support/newcomer.js';
 import { refreshTokensUsed } from './support/refresh-tokens.js';
 import { approves, browserOf } from './support/user-agents.js';
@@ -94,23 +95,68 @@ test('trouble with the network takes nothing from a token that is good for a whi
   });
 });
 
-test('lifetimes: text is a number, none is an hour, too long is a year', async () => {
+const hour = 3600;
+
+/** Whose only claim is when it ends. */
+function jwtUntil(exp: number): string {
+  return `${encode({ alg: 'none' })}.${encode({ exp })}.signature`;
+}
+
+test('lifetimes: text is a number, none is the last one that was given or the end in the token, too long is a year', async () => {
   const { acme, machine } = await signedIn();
-  const hour = 3600_000;
-  for (const [lifetime, expected] of [
-    ['"7200"', 2 * hour],
-    [undefined, hour],
-    ['1e12', 365 * 24 * hour],
+  const nowSeconds = Date.now() / 1000;
+  for (const [answer, expected] of [
+    [{ expires_in: '7200' }, 2 * hour],
+    [{}, 2 * hour],
+    [{ access_token: jwtUntil(nowSeconds + 1800) }, 1800],
+    // What was read off a token is not what the provider said of all.
+    [{}, 2 * hour],
+    [{ access_token: jwtUntil(nowSeconds + 9 * hour) }, 2 * hour],
+    // By this clock it had ended before it came: then the clocks differ.
+    [{ access_token: jwtUntil(nowSeconds - 60) }, 2 * hour],
+    [{ expires_in: 0 }, 0],
+    [{}, 2 * hour],
+    [{ expires_in: 1e12 }, 365 * 24 * hour],
   ] as const) {
-    const tokenSet = `{"access_token":"at","token_type":"bEARER"${lifetime === undefined ? '' : `,"expires_in":${lifetime}`}}`;
+    const tokenSet = JSON.stringify({ access_token: 'at', token_type: 'bEARER', ...answer });
     acme.answerNext('/token', { status: 200, headers: json, body: tokenSet });
     const before = Date.now();
     const { stdout } = await machine.run(['token', '--force-refresh', '--json']);
     const expiresAt = /"expires_at":"([^"]+)"/.exec(stdout)?.[1] ?? '';
-    expect(Date.parse(expiresAt) - before - expected).toBeGreaterThanOrEqual(0);
-    expect(Date.parse(expiresAt) - before - expected).toBeLessThan(10_000);
+    expect((Date.parse(expiresAt) - before) / 1000 - expected, `after ${tokenSet}`).toBeGreaterThanOrEqual(
+      -10,
+    );
+    expect((Date.parse(expiresAt) - before) / 1000 - expected, `after ${tokenSet}`).toBeLessThan(10);
     expect(stdout).toContain('"token_type":"Bearer"');
   }
+});
+
+test.each([
+  ['the last one for the same scope', ['--scope', 'openid'], 300],
+  ['that of the sign-in for a scope that is new', ['--scope', 'openid email'], hour],
+])('lifetimes: an answer without one for a target of its own has %s', async (_title, target, expected) => {
+  const { acme, machine } = await signedIn();
+  const tokenSet = '{"access_token":"at","token_type":"bearer","expires_in":300}';
+  acme.answerNext('/token', { status: 200, headers: json, body: tokenSet });
+  await machine.run(['token', '--force-refresh', '--scope', 'openid']);
+  acme.answerNext('/token', { status: 200, headers: json, body: tokenSet.replace(',"expires_in":300', '') });
+  const { stdout } = await machine.run(['token', '--force-refresh', '--json', ...target]);
+  const expiresAt = /"expires_at":"([^"]+)"/.exec(stdout)?.[1] ?? '';
+  expect(Math.abs((Date.parse(expiresAt) - Date.now()) / 1000 - expected)).toBeLessThan(10);
+});
+
+test.each([
+  ['an hour where nothing is known', () => 'at', hour],
+  ['what the token itself says', () => jwtUntil(Date.now() / 1000 + 300), 300],
+])('lifetimes: at a sign-in whose answer has none it is %s', async (_title, newToken, expected) => {
+  const { acme, machine } = await newcomer();
+  const entry = ['--issuer', acme.issuer, '--client-id', 'cli', '--scope', 'email'];
+  await machine.run(['provider', 'add', 'plain', ...entry]);
+  const tokenSet = JSON.stringify({ access_token: newToken(), token_type: 'bearer' });
+  acme.answerNext('/token', { status: 200, headers: json, body: tokenSet });
+  const { stdout } = await machine.run(['login', '-p', 'plain', '-q', '--json'], browserOf(approves));
+  const expiresAt = /"expiresAt":"([^"]+)"/.exec(stdout)?.[1] ?? '';
+  expect(Math.abs((Date.parse(expiresAt) - Date.now()) / 1000 - expected)).toBeLessThan(20);
 });
 
 test('a token that is good for a while, without a refresh token, is printed with a warning', async () => {

@@ -1,5 +1,11 @@
 import { AuthError } from '../errors.js';
-import { accountLabel, type AccessToken, type Account, type Session } from '../store/session.js';
+import {
+  accountLabel,
+  isOfWrongClock,
+  type AccessToken,
+  type Account,
+  type Session,
+} from '../store/session.js';
 
 /** What an access token is asked for; nothing of it means: as at the sign-in. */
 export interface TokenTarget {
@@ -35,9 +41,21 @@ export interface AcquiredToken {
 }
 
 export function isUsable(session: Session, need: TokenNeed, now: Date): boolean {
-  const token = need.kind === 'id' ? { expiresAt: idTokenExpiry(session) } : accessTokenFor(session, need);
-  if (token === undefined) return false;
-  return token.expiresAt === null || Date.parse(token.expiresAt) - now.getTime() >= need.minTtlMs;
+  if (need.kind === 'id') return isGoodUntil(idTokenExpiry(session), need, now);
+  const token = accessTokenFor(session, need);
+  return (
+    token !== undefined && !isOfWrongClock(token.obtainedAt, now) && isGoodUntil(token.expiresAt, need, now)
+  );
+}
+
+function isGoodUntil(expiresAt: string | null, { minTtlMs }: TokenNeed, now: Date): boolean {
+  return expiresAt === null || Date.parse(expiresAt) - now.getTime() >= minTtlMs;
+}
+
+/** Whether the token for that target came after `askedAt`. One that is to come yet proves nothing: a clock was wrong. */
+export function isNewerThan(askedAt: string, session: Session, target: TokenTarget, now: Date): boolean {
+  const obtainedAt = accessTokenFor(session, target)?.obtainedAt ?? '';
+  return obtainedAt > askedAt && obtainedAt <= now.toISOString();
 }
 
 /** @throws {Error} when there is none for that target */

@@ -27,6 +27,7 @@ import { oneLine, redactedLine } from '../remote-text.js';
 import { accountLabel, type Session } from '../store/session.js';
 import { connect } from './connect.js';
 import { askWho, assertExpected, newSession, textClaim } from './new-session.js';
+import { revokeReplaced, takeOverRefreshToken } from './replaced-session.js';
 import { aborted, showInBrowser } from './show-in-browser.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -118,18 +119,22 @@ export async function signIn(
         throw listener.ignored === 0 ? withoutAnswer(reason, { ...client, redirectUri: registered }) : reason;
       }),
     ]);
-    return await answering(received, conversation, surroundings.redact, async () => {
+    const replaced: Session[] = [];
+    const signedIn = await answering(received, conversation, surroundings.redact, async () => {
       const tokenSet = await transaction.redeem(received.url);
       const claims = tokenSet.claims ?? (await askWho(client, tokenSet, proofKey, surroundings));
       const session = newSession(provider, tokenSet, claims, proofKey, asked.scope, surroundings.now());
       assertExpected(session.account, request.account);
+      const takeOver = (earlier: Session) => takeOverRefreshToken(session, earlier, replaced, surroundings);
       return {
-        stored: await keep(session),
+        stored: await keep(session, takeOver),
         session,
         requestedScope: asked.scope,
         acr: textClaim(claims, 'acr'),
       };
     });
+    for (const earlier of replaced) await revokeReplaced(earlier, client, surroundings);
+    return signedIn;
   } finally {
     ended.abort();
     await listener.close();

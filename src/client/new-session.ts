@@ -26,7 +26,8 @@ export function newSession(
   asked: string | null,
   now: Date,
 ): Session {
-  const { accessToken, tokenType, expiresAt, refreshToken, refreshExpiresAt, idToken, scope } = tokenSet;
+  const { accessToken, tokenType, expiresAt, refreshToken, refreshExpiresAt, idToken, scope, lifetime } =
+    tokenSet;
   const obtainedAt = now.toISOString();
   return {
     ...ownerOf(provider),
@@ -39,11 +40,19 @@ export function newSession(
     },
     scope: scope ?? asked,
     expiresAt,
+    obtainedAt,
     refreshable: refreshToken !== null,
     refreshExpiresAt,
     signedInAt: obtainedAt,
     ended: null,
-    accessToken: { value: accessToken, type: tokenType, expiresAt, obtainedAt, scope: scope ?? asked },
+    accessToken: {
+      value: accessToken,
+      type: tokenType,
+      expiresAt,
+      obtainedAt,
+      lifetime,
+      scope: scope ?? asked,
+    },
     otherAccessTokens: {},
     refreshToken,
     unverifiedRefreshToken: null,

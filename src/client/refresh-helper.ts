@@ -7,7 +7,7 @@ import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import { timeLimit } from '../time-limit.js';
-import { accessTokenFor, isUsable, type TokenNeed } from './acquired-token.js';
+import { isNewerThan, isUsable, type TokenNeed } from './acquired-token.js';
 import { refreshUnderLock } from './refresh-under-lock.js';
 import { sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
@@ -82,7 +82,7 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
     if (opened.kind !== 'opened')
       throw new AuthError('store', 'the session changed while its refresh was being started');
     const { session } = opened;
-    const isNew = (accessTokenFor(session, request)?.obtainedAt ?? '') > request.askedAt;
+    const isNew = isNewerThan(request.askedAt, session, request, surroundings.now());
     if (isNew || (!request.forceRefresh && isUsable(session, request, surroundings.now()))) return;
     const open: OpenSession = {
       fileName: request.fileName,
@@ -103,11 +103,9 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
   });
 }
 
-/** Whether the provider has acted on the request is not known then, as the cause says. */
 function noAnswer(): AuthError {
   return new AuthError('network', 'the provider did not answer in time', {
     hint: 'try again in a moment; nothing that is stored was changed',
-    cause: new Error('the time for a refresh is over'),
   });
 }
 

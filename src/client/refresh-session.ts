@@ -2,10 +2,10 @@ import { AuthError } from '../errors.js';
 import type { Provider } from '../providers/provider.js';
 import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
-import { canRefresh, type Session } from '../store/session.js';
+import { canRefresh, isOfWrongClock, type Session } from '../store/session.js';
 import {
-  accessTokenFor,
   currentToken,
+  isNewerThan,
   isUsable,
   type AcquiredToken,
   type SilentRequest,
@@ -32,9 +32,10 @@ export async function refreshSession(
     if (!request.forceRefresh && isUsable(known, request, surroundings.now()))
       return currentToken(known, request);
     // What another process has fetched since is as new as what we would fetch.
-    if ((accessTokenFor(known, request)?.obtainedAt ?? '') > askedAt)
+    if (isNewerThan(askedAt, known, request, surroundings.now()))
       return newToken(known, request, surroundings);
     try {
+      assertWorthAsking(known, request, surroundings);
       await askHelper(open, provider, request, askedAt, surroundings);
     } catch (error) {
       return stillGoodToken(error, known, request, surroundings);
@@ -55,6 +56,14 @@ async function openAlive(
   return store.open(found, asked.key);
 }
 
+/** While the old token is good nobody asks with a refresh token that has ended; after that only the provider knows, for a clock may have jumped. */
+function assertWorthAsking(session: Session, request: SilentRequest, { now }: ClientSurroundings): void {
+  if (request.forceRefresh || !session.refreshable || canRefresh(session, now())) return;
+  if (isUsable(session, { ...request, minTtlMs: 1 }, now())) {
+    throw sessionOver(session.provider, `its refresh token expired at ${session.refreshExpiresAt}`);
+  }
+}
+
 async function askHelper(
   { fileName, key, session }: OpenSession,
   provider: Provider,
@@ -62,13 +71,13 @@ async function askHelper(
   askedAt: string,
   surroundings: ClientSurroundings,
 ): Promise<void> {
-  if (session.refreshToken === null) throw notRefreshable(session);
   const { folder, signal, trace, now } = surroundings;
-  if (!canRefresh(session, now())) {
-    throw sessionOver(session.provider, `its refresh token expired at ${session.refreshExpiresAt}`);
+  if (session.refreshToken === null) {
+    throw notRefreshable(session, isOfWrongClock(session.obtainedAt, now()));
   }
   // Some providers repeat in their error what they were sent.
   surroundings.conceal(session.refreshToken);
+  if (session.unverifiedRefreshToken !== null) surroundings.conceal(session.unverifiedRefreshToken);
   const request = {
     provider,
     authentication: await clientAuthentication(provider, surroundings),

@@ -1,5 +1,4 @@
 import { AuthError } from '../errors.js';
-import { shellWord } from '../remote-text.js';
 import type { SessionSummary } from '../store/session.js';
 
 /** Only a new sign-in helps. */
@@ -9,14 +8,14 @@ export function sessionOver(provider: string, why: string): AuthError {
   });
 }
 
-export function notRefreshable({ provider, scope }: SessionSummary): AuthError {
-  return new AuthError(
-    'login_required',
-    `the token of ${provider} has expired, and there is no refresh token`,
-    {
-      hint: `authcli login -p ${provider} --scope ${shellWord(withOfflineAccess(scope))} --prompt consent`,
-    },
-  );
+export function notRefreshable(session: SessionSummary, isOfWrongClock = false): AuthError {
+  const { provider, scope } = session;
+  const trouble = isOfWrongClock
+    ? `the clock of this machine was changed since the token of ${provider} came`
+    : `the token of ${provider} has expired`;
+  return new AuthError('login_required', `${trouble}, and there is no refresh token`, {
+    remedy: { kind: 'login', provider, scope: withOfflineAccess(scope), prompt: 'consent' },
+  });
 }
 
 function withOfflineAccess(scope: string | null): string {

@@ -118,11 +118,14 @@ function providerOf(
 /** The refresh token first: with it gone no new access token can come into being (RFC 7009 2.1). */
 function tokensOf({
   refreshToken,
+  unverifiedRefreshToken,
   accessToken,
   otherAccessTokens,
 }: Session): { kind: TokenKind; token: string }[] {
   return [
-    ...(refreshToken === null ? [] : [{ kind: 'refresh_token' as const, token: refreshToken }]),
+    ...[unverifiedRefreshToken, refreshToken].flatMap((token) =>
+      token === null ? [] : [{ kind: 'refresh_token' as const, token }],
+    ),
     ...[accessToken, ...Object.values(otherAccessTokens)].map(({ value }) => ({
       kind: 'access_token' as const,
       token: value,

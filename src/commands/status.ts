@@ -1,7 +1,7 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { Provider } from '../providers/provider.js';
 import type { StoredSession } from '../store/session-store.js';
-import { accountLabel, canRefresh, type SessionSummary } from '../store/session.js';
+import { accountLabel, canRefresh, isOfWrongClock, type SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
 import { allProviders, chosenProvider, clientSurroundings, type Command, type Context } from './command.js';
 
@@ -57,7 +57,8 @@ function sortKey({ summary }: StoredSession): string {
 function stateOf(session: SessionSummary, now: Date): State {
   const { ended, expiresAt } = session;
   if (ended !== null) return 'login_required';
-  if (expiresAt === null || Date.parse(expiresAt) > now.getTime()) return 'valid';
+  const isGood = expiresAt === null || Date.parse(expiresAt) > now.getTime();
+  if (isGood && !isOfWrongClock(session.obtainedAt, now)) return 'valid';
   return canRefresh(session, now) ? 'expired' : 'login_required';
 }
 
@@ -86,7 +87,7 @@ function tabulate(sessions: readonly StoredSession[], current: ReadonlySet<strin
         summary.provider,
         accountLabel(summary.account),
         explain(stateOf(summary, now), summary),
-        expiry(summary.expiresAt, now),
+        expiry(summary, now),
         store,
         summary.scope ?? '',
       ];
@@ -99,7 +100,8 @@ function explain(state: State, { refreshable }: SessionSummary): string {
   return refreshable ? 'signed in' : 'until the token expires';
 }
 
-function expiry(expiresAt: string | null, now: Date): string {
+function expiry({ expiresAt, obtainedAt }: SessionSummary, now: Date): string {
+  if (isOfWrongClock(obtainedAt, now)) return 'unknown: the clock was changed';
   if (expiresAt === null) return 'does not expire';
   const minutes = Math.round((Date.parse(expiresAt) - now.getTime()) / 60_000);
   if (minutes < 0) return 'expired';

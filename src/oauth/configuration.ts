@@ -19,7 +19,7 @@ import { acceptableTo, importSigningKey, type SigningKey } from './signing-key.j
 import { standardAnswer, type TokenAnswerRule } from './token-answer.js';
 import type { RevocationRule } from './revocation.js';
 import type { UserinfoRule } from './userinfo.js';
-import { providerFetch, type Wire } from './wire.js';
+import { providerFetch, type OnSuccess, type Wire } from './wire.js';
 
 /** A client at an authorization server. */
 export interface Client {
@@ -98,8 +98,8 @@ export async function buildConfiguration(
 }
 
 /** Its answers as RFC 6749 has them. */
-export function askTokenEndpoint(client: Client, wire: Wire): SendRequest {
-  const request = providerFetch(wire, certificateOf(client));
+export function askTokenEndpoint(client: Client, wire: Wire, onSuccess?: OnSuccess): SendRequest {
+  const request = providerFetch(wire, certificateOf(client), onSuccess);
   return async (url, options) => standardAnswer(await request(url, options), client.tokenAnswer);
 }
 

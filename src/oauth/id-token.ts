@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import type { IDToken } from 'openid-client';
 
 import { AuthError } from '../errors.js';
-import { isObject } from '../json-document.js';
 import type { TokenSet } from './token-set.js';
 
 /** What clocks may differ. */
@@ -114,16 +113,6 @@ function assertAccessTokenHash(claims: IDToken, idToken: string, accessToken: st
   const digest = createHash(`sha${bits}`).update(accessToken, 'ascii').digest();
   if (claims['at_hash'] !== digest.subarray(0, digest.length / 2).toString('base64url')) {
     refuse('its hash of the access token is wrong (at_hash)');
-  }
-}
-
-/** @returns nothing where it is no JWT */
-export function unverifiedClaims(idToken: string): { readonly [claim: string]: unknown } {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString());
-    return isObject(claims) ? claims : {};
-  } catch {
-    return {};
   }
 }
 

@@ -8,6 +8,7 @@ import { constants, createBrotliDecompress, createGunzip, createInflate } from '
 import { AuthError, systemErrorCode } from '../errors.js';
 import { connectToLoopback } from '../loopback-connection.js';
 import { timeLimit } from '../time-limit.js';
+import { NotSent } from './not-sent.js';
 import type { ClientCertificate } from './mutual-tls.js';
 import type { Proxy } from './proxy.js';
 import { tlsOptions } from './tunnel.js';
@@ -71,7 +72,6 @@ export async function ownFetch(
   return asResponse(received, address);
 }
 
-/** What fails here has sent nothing of the request. */
 async function connected(url: URL, connection: Connection, signal: AbortSignal): Promise<Socket> {
   const slow = Object.assign(new Error('no connection'), { code: 'UND_ERR_CONNECT_TIMEOUT' });
   const limit = timeLimit(signal, longestHandshakeMs, slow);
@@ -82,7 +82,7 @@ async function connected(url: URL, connection: Connection, signal: AbortSignal):
     return socket;
   } catch (error) {
     socket.destroy();
-    throw error;
+    throw new NotSent('no connection', { cause: limit.aborted ? limit.reason : error });
   }
 }
 

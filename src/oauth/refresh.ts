@@ -3,6 +3,7 @@ import { refreshTokenGrant } from 'openid-client';
 import { buildConfiguration, type Client } from './configuration.js';
 import { isInvalidGrant, toAuthError } from './failure.js';
 import { assertSameSignIn } from './id-token.js';
+import { newRefreshToken } from './new-refresh-token.js';
 import { definedOnly, joinScopes } from './parameters.js';
 import { proofOf } from './proof.js';
 import { requestTokens, type Grant } from './token-request.js';
@@ -22,6 +23,8 @@ interface RefreshGrant {
   readonly signIn: { readonly iss?: unknown; readonly nonce?: unknown } | undefined;
   /** What the session is bound to (RFC 9449). */
   readonly proofKey: string | null;
+  /** Seconds, as the provider last gave them for such a token. */
+  readonly lastLifetime: number | undefined;
 }
 
 /** RFC 6749 6, RFC 8707 2.2: a narrower scope, another resource. */
@@ -31,11 +34,13 @@ interface RefreshParameters {
   readonly audience?: string | undefined;
 }
 
+/** @param keep is given the refresh token that the answer brings, before anything of the answer is checked */
 export async function refresh(
   client: Client,
-  { refreshToken, sub, signIn, proofKey }: RefreshGrant,
+  { refreshToken, sub, signIn, proofKey, lastLifetime }: RefreshGrant,
   { scope, resource, audience }: RefreshParameters,
   wire: Wire,
+  keep: (refreshToken: string) => void,
 ): Promise<RefreshAnswer> {
   try {
     const there = atRefreshEndpoint(client);
@@ -48,9 +53,12 @@ export async function refresh(
         audience,
       }),
     };
-    const expected = { idToken: signIn !== undefined, isBound: proofKey !== null };
+    const expected = { idToken: signIn !== undefined, isBound: proofKey !== null, lastLifetime };
     const grant: Grant = (configuration) => refreshTokenGrant(configuration, refreshToken, parameters, proof);
-    const tokenSet = await requestTokens(there, expected, grant, wire);
+    const tokenSet = await requestTokens(there, expected, grant, wire, (body) => {
+      const brought = newRefreshToken(body, client, sub);
+      if (brought !== undefined) keep(brought);
+    });
     assertSameSignIn(tokenSet.claims, sub, signIn ?? {});
     assertSamePerson(client, tokenSet, sub);
     return { kind: 'refreshed', tokenSet };

@@ -47,10 +47,17 @@ const standardNames: ReadonlySet<string> = new Set([
   'id_token',
 ]);
 
-/** No token, type or lifetime from outside may complete what is inside. */
-function properAnswer(answer: Answer, { at }: TokenAnswerRule): Answer {
+/**
+ * No token, type or lifetime from outside may complete what is inside.
+ * @param token what the inside must have to count as the answer proper
+ */
+export function properAnswer(
+  answer: Answer,
+  { at }: TokenAnswerRule,
+  token: 'access_token' | 'refresh_token' = 'access_token',
+): Answer {
   const proper = at === undefined ? undefined : valueAt(answer, at);
-  if (!isObject(proper) || !('access_token' in proper)) return answer;
+  if (!isObject(proper) || !(token in proper)) return answer;
   const others = Object.entries(answer).filter(([name]) => !standardNames.has(name));
   return { ...Object.fromEntries(others), ...proper };
 }

@@ -7,12 +7,13 @@ import {
 } from 'openid-client';
 
 import { askTokenEndpoint, buildConfiguration, type Client } from './configuration.js';
-import { assertIdToken, unverifiedClaims } from './id-token.js';
+import { assertIdToken } from './id-token.js';
+import { unverifiedClaims } from './jwt.js';
 import { isObject } from '../json-document.js';
 import { loadKeys } from './keys.js';
 import { isTemplate, issuerOfTenant } from './tenant-issuer.js';
 import { readTokenSet, type TokenSet } from './token-set.js';
-import type { Wire } from './wire.js';
+import type { OnSuccess, Wire } from './wire.js';
 
 /** One grant of openid-client's, which sends its request and verifies the answer. */
 export type Grant = (
@@ -24,21 +25,28 @@ interface Expected {
   readonly idToken: boolean;
   /** A token that is bound to a key (RFC 9449). */
   readonly isBound: boolean;
+  /** Seconds, as the provider last gave them for such a token. */
+  readonly lastLifetime?: number | undefined;
 }
 
-/** Sends one request to the token endpoint, and verifies its answer with all that is known of the provider. */
+/**
+ * Sends one request to the token endpoint, and verifies its answer with all that is known of the provider.
+ * @param onSuccess is given the body of an answer with a 2xx status, before anything of it is checked
+ */
 export async function requestTokens(
   client: Client,
   expected: Expected,
   grant: Grant,
   wire: Wire,
+  onSuccess?: OnSuccess,
 ): Promise<TokenSet> {
-  const configuration = await buildConfiguration(client, wire);
+  const ask = askTokenEndpoint(client, wire, onSuccess);
+  const configuration = await buildConfiguration(client, wire, ask);
   if (expected.idToken) await loadKeys(configuration, wire);
   const answer = dependsOnAnswer(client)
-    ? await grantInTwoSteps(client, expected.idToken, getJwksCache(configuration), grant, wire)
+    ? await grantInTwoSteps(client, expected.idToken, getJwksCache(configuration), grant, wire, ask)
     : await grant(configuration, expected.idToken);
-  const tokenSet = readTokenSet(answer, wire.now(), expected.isBound);
+  const tokenSet = readTokenSet(answer, wire.now(), expected.isBound, expected.lastLifetime);
   assertIdToken(tokenSet, client.clientId);
   return tokenSet;
 }
@@ -55,9 +63,9 @@ async function grantInTwoSteps(
   keys: ReturnType<typeof getJwksCache>,
   grant: Grant,
   wire: Wire,
+  ask: ReturnType<typeof askTokenEndpoint>,
 ): ReturnType<Grant> {
   const kept: Response[] = [];
-  const ask = askTokenEndpoint(client, wire);
   const asking = await buildConfiguration(client, wire, async (url, options) => {
     const answer = await ask(url, options);
     if (!answer.ok) return answer;

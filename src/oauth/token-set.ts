@@ -4,12 +4,15 @@ import type { IDToken, TokenEndpointResponse } from 'openid-client';
 
 import { AuthError } from '../errors.js';
 import { isJson } from '../json-document.js';
+import { unverifiedClaims } from './jwt.js';
 
 /** What the token endpoint granted, checked and in our own words. */
 export interface TokenSet {
   readonly accessToken: string;
   readonly tokenType: string;
   readonly expiresAt: string;
+  /** Seconds, where the provider said it. */
+  readonly lifetime: number | null;
   /** Null: the provider issued none, or on a refresh no new one. */
   readonly refreshToken: string | null;
   /** Null where the provider does not say. */
@@ -34,6 +37,7 @@ export function readTokenSet(
   response: TokenEndpointResponse & { claims(): IDToken | undefined },
   now: Date,
   isBound: boolean,
+  lastLifetime?: number,
 ): TokenSet {
   const wanted = isBound ? 'dpop' : 'bearer';
   if (response.token_type !== wanted) {
@@ -48,11 +52,13 @@ export function readTokenSet(
   if (!/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(response.scope ?? '')) {
     throw new AuthError('protocol', "the provider's scope holds characters that no scope may have");
   }
-  const lifetime = Math.min(response.expires_in ?? oneHour, oneYear);
+  const given = response.expires_in;
+  const lifetime = Math.min(given ?? assumedLifetime(response.access_token, lastLifetime, now), oneYear);
   return {
     accessToken: response.access_token,
     tokenType: isBound ? 'DPoP' : 'Bearer',
     expiresAt: new Date(now.getTime() + lifetime * 1000).toISOString(),
+    lifetime: given === undefined ? null : lifetime,
     refreshToken: response.refresh_token ?? null,
     refreshExpiresAt: refreshExpiry(response, now),
     idToken: response.id_token ?? null,
@@ -60,6 +66,15 @@ export function readTokenSet(
     scope: response.scope ?? null,
     answer: response,
   };
+}
+
+/** As the provider said it last, or as the token says it where it is a JWT (RFC 9068): whichever is sooner. */
+function assumedLifetime(accessToken: string, lastLifetime: number | undefined, now: Date): number {
+  const { exp } = unverifiedClaims(accessToken);
+  const left = typeof exp === 'number' ? exp - now.getTime() / 1000 : Number.NaN;
+  // A token that has expired before it came is none: then the clocks differ, and `exp` says nothing here.
+  const known = [lastLifetime, left].filter((seconds) => seconds !== undefined && seconds > 0);
+  return known.length === 0 ? oneHour : Math.min(...known.map(Number));
 }
 
 /** No standard has it: Keycloak's name, and that of Google, GitHub and Microsoft. Keycloak means by 0 that there is no end. */
@@ -87,12 +102,19 @@ function isPartOfJws(part: string): boolean {
   return isUtf8(bytes) && isJson(bytes.toString());
 }
 
+/** A text that can be sent, and kept, as a token. */
+export function isToken(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= longestToken && printable.test(value);
+}
+
 /** RFC 6749 A.12 and A.17, without the space: a line break here would end up in a header or a terminal. */
+const printable = /^[\x21-\x7e]+$/;
+
 function assertPrintable(token: string, field: string): void {
   if (token.length > longestToken) {
     throw new AuthError('protocol', `the provider's ${field} is longer than any token`);
   }
-  if (!/^[\x21-\x7e]+$/.test(token)) {
+  if (!printable.test(token)) {
     throw new AuthError('protocol', `the provider's ${field} holds characters that no token may have`);
   }
 }

@@ -11,6 +11,7 @@ export async function unreachable(
   error: unknown,
   { proxy, certificate }: Connection,
   wire: Wire,
+  isAnswerLost: boolean,
 ): Promise<AuthError> {
   const alert = alertOf(systemErrorCode(rootOf(error)));
   if (certificate !== undefined && alert !== undefined && aboutCertificate.test(alert)) {
@@ -25,7 +26,7 @@ export async function unreachable(
     reason: reasonOf(error),
     hint: `${advice}, then run the same command again; nothing that is stored was changed`,
   };
-  return new AuthError('network', `cannot reach ${way}: ${reason}`, { hint, cause: error });
+  return new AuthError('network', `cannot reach ${way}: ${reason}`, { hint, cause: error, isAnswerLost });
 }
 
 /** Node says neither who issued a certificate that it refuses, nor since when it is no longer good. */
@@ -64,22 +65,6 @@ function alertOf(code: string | undefined): string | undefined {
 
 /** The other alerts are about something else, whatever was presented. */
 const aboutCertificate = /certificate|^(unknown ca|access denied|decrypt error)$/;
-
-/** Whether the provider may have acted on a request that failed so: no status came, and it is not sure that nothing was sent. */
-export function isAmbiguous(error: unknown): boolean {
-  if (!(error instanceof AuthError) || error.code !== 'network' || error.cause === undefined) return false;
-  const code = systemErrorCode(rootOf(error.cause)) ?? '';
-  return !neverSent.has(code) && !code.startsWith('ERR_TLS') && !/CERT|SIGNATURE/.test(code);
-}
-
-const neverSent: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
 
 function isUntrusted(error: unknown): boolean {
   return untrusted.has(systemErrorCode(rootOf(error)) ?? '');

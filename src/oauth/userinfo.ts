@@ -39,10 +39,15 @@ export function claimsOfAnswer({ userinfo }: Client, { answer }: TokenSet): Clai
 }
 
 /** Not every refresh names the person again; one that names another is not of this session. */
-export function assertSamePerson({ userinfo }: Client, { answer }: TokenSet, sub: string | null): void {
-  if (userinfo?.from !== 'token' || sub === null) return;
+export function assertSamePerson(client: Client, { answer }: TokenSet, sub: string | null): void {
+  if (namesAnother(client, answer, sub)) throw somebodyElse();
+}
+
+/** Whether this answer of the token endpoint names somebody else than the session, by the provider's own rule. */
+export function namesAnother({ userinfo }: Client, answer: unknown, sub: string | null): boolean {
+  if (userinfo?.from !== 'token' || sub === null) return false;
   const named = textAt(personIn(answer, userinfo), userinfo.sub ?? 'sub');
-  if (named !== undefined && named !== sub) throw somebodyElse();
+  return named !== undefined && named !== sub;
 }
 
 /**

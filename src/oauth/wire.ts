@@ -7,6 +7,7 @@ import { timeLimit } from '../time-limit.js';
 import { assertVerifiedTls } from '../verified-tls.js';
 import type { FetchOptions } from './own-fetch.js';
 import type { ClientCertificate } from './mutual-tls.js';
+import { NotSent } from './not-sent.js';
 import { findProxy, type Environment } from './proxy.js';
 import { reasonOf, unreachable } from './unreachable.js';
 
@@ -50,20 +51,25 @@ type CustomFetchOptions = {
 
 const requestTimeoutMs = 12_000;
 const largestAnswer = 1024 * 1024;
+/** An answer that is too large is refused, but one that may hold what cannot be fetched again is read first. */
+const largestRead = 16 * 1024 * 1024;
 const mostRedirects = 3;
 
 /**
  * The fetch behind openid-client: https or loopback only, never a redirect with a credential, bounded in time and size,
  * and 5xx, 429 and 408 told apart from what the body may claim, for they never say anything about the session.
  * @param certificate for an endpoint where the client proves itself with one
+ * @param onSuccess is given the body of every answer with a 2xx status, before anything of it is checked; where the answer is
+ * cut, as much as has come
  */
 export function providerFetch(
   wire: Wire,
   certificate?: ClientCertificate,
+  onSuccess?: OnSuccess,
 ): (url: string, options: CustomFetchOptions) => Promise<Response> {
   return async (url, { body, headers, method }) => {
     const request = { headers, method, ...(isRequestBody(body) && { body }) };
-    const response = await exchange(url, request, wire, certificate);
+    const response = await exchange(url, request, wire, certificate, onSuccess);
     if (isRedirect(response)) {
       throw new AuthError(
         'protocol',
@@ -98,6 +104,8 @@ export function metadataFetch(wire: Wire): (url: string, options: CustomFetchOpt
   };
 }
 
+export type OnSuccess = (body: Buffer) => void;
+
 type OneRequest = Pick<FetchOptions, 'headers' | 'method' | 'body'>;
 
 async function exchange(
@@ -105,6 +113,7 @@ async function exchange(
   request: OneRequest,
   wire: Wire,
   certificate?: ClientCertificate,
+  onSuccess?: OnSuccess,
 ): Promise<Response> {
   assertVerifiedTls(wire.env);
   if (!isProtectedAddress(new URL(url))) {
@@ -119,11 +128,13 @@ async function exchange(
       `the provider's endpoint ${withoutQuery(url)} is plain http, where no certificate can be presented`,
     );
   }
+  wire.signal.throwIfAborted();
   const silence = new Error(`no answer within ${requestTimeoutMs / 1000} seconds`);
   // In place of openid-client's own signal, whose time goes on while this process is stopped.
   const signal = timeLimit(wire.signal, requestTimeoutMs, silence);
   const connection = { proxy: findProxy(new URL(url), wire.env), certificate };
   const about = `${request.method} ${withoutQuery(url)}`;
+  let isAnswered = false;
   try {
     const { ownFetch } = await import('./own-fetch.js');
     if (connection.proxy !== undefined) wire.conceal(connection.proxy.password);
@@ -133,17 +144,33 @@ async function exchange(
       await response.body?.cancel();
       throw new ProviderBusy(response, withoutQuery(url), wire.now());
     }
-    const whole = await readWhole(response);
+    const mostBytes = onSuccess === undefined ? largestAnswer : largestRead;
+    const received = response.ok ? onSuccess : undefined;
+    const body = await readBody(response, mostBytes, received);
+    isAnswered = true;
+    if (body.length > largestAnswer) throw tooLarge();
     // What an error says is for people, and written by far more careless code.
-    if (request.method === 'GET' || whole.ok) await assertDocument(whole, url);
-    return whole;
+    if (request.method === 'GET' || response.ok) assertDocument(body, url);
+    const { status, statusText, headers } = response;
+    return new Response(body.length === 0 ? null : body, { status, statusText, headers });
   } catch (error) {
-    wire.signal.throwIfAborted();
-    if (error instanceof AuthError) throw error;
+    // An error of our own is either an answer that we refuse, or no way to the provider; what ended the request is neither.
+    const isOwn = error instanceof AuthError && error !== signal.reason;
+    // A GET changes nothing.
+    const isAnswerLost = !isAnswered && request.method !== 'GET' && !isOwn && !(error instanceof NotSent);
+    if (wire.signal.aborted) throw endedBy(wire.signal.reason, isAnswerLost);
+    if (isOwn) throw error;
     const cause: unknown = signal.aborted ? signal.reason : error;
     wire.trace(`${about}: ${reasonOf(cause)}`);
-    throw await unreachable(new URL(url), cause, connection, wire);
+    throw await unreachable(new URL(url), cause, connection, wire, isAnswerLost);
   }
+}
+
+/** Whoever ends a request does not know how far it was. */
+function endedBy(reason: unknown, isAnswerLost: boolean): unknown {
+  if (!isAnswerLost || !(reason instanceof AuthError)) return reason;
+  const { code, message, remedy, hint } = reason;
+  return new AuthError(code, message, { remedy, hint, cause: reason, isAnswerLost });
 }
 
 /** Seconds, or a date; anything else says nothing. */
@@ -153,25 +180,34 @@ function parseRetryAfter(header: string | null, now: Date): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
-async function readWhole(response: Response): Promise<Response> {
+async function readBody(
+  response: Response,
+  mostBytes: number,
+  onReceived: OnSuccess | undefined,
+): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   const body: AsyncIterable<Uint8Array> | never[] = response.body ?? [];
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > largestAnswer)
-      throw new AuthError('protocol', 'the provider sends an answer of more than 1 MiB');
-    chunks.push(chunk);
+  try {
+    for await (const chunk of body) {
+      size += chunk.byteLength;
+      if (size > mostBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } finally {
+    onReceived?.(Buffer.concat(chunks));
   }
-  const { status, statusText, headers } = response;
-  return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers });
+  return Buffer.concat(chunks);
+}
+
+function tooLarge(): AuthError {
+  return new AuthError('protocol', 'the provider sends an answer of more than 1 MiB');
 }
 
 /** Metadata, keys and tokens are relied on, and kept. */
-async function assertDocument(response: Response, url: string): Promise<void> {
-  const bytes = Buffer.from(await response.clone().arrayBuffer());
-  const text = bytes.toString().replace(/^\uFEFF/, '');
-  const fault = faultOfDocument(text) ?? (isJson(text) && !isUtf8(bytes) ? 'is not in UTF-8' : undefined);
+function assertDocument(body: Buffer, url: string): void {
+  const text = body.toString().replace(/^\uFEFF/, '');
+  const fault = faultOfDocument(text) ?? (isJson(text) && !isUtf8(body) ? 'is not in UTF-8' : undefined);
   if (fault !== undefined) throw new AuthError('protocol', `the document at ${withoutQuery(url)} ${fault}`);
 }
 

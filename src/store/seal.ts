@@ -6,7 +6,13 @@ import type { Session } from './session.js';
 
 type Secrets = Pick<
   Session,
-  'accessToken' | 'otherAccessTokens' | 'refreshToken' | 'unverifiedRefreshToken' | 'idToken' | 'proofKey'
+  | 'accessToken'
+  | 'otherAccessTokens'
+  | 'refreshToken'
+  | 'unverifiedRefreshToken'
+  | 'refreshNonce'
+  | 'idToken'
+  | 'proofKey'
 >;
 
 export type OpenedRecord =
@@ -31,6 +37,7 @@ export function sealRecord(session: Session, key: SealingKey, fileName: string):
     otherAccessTokens,
     refreshToken,
     unverifiedRefreshToken,
+    refreshNonce,
     idToken,
     proofKey,
     ...summary
@@ -40,6 +47,7 @@ export function sealRecord(session: Session, key: SealingKey, fileName: string):
     otherAccessTokens,
     refreshToken,
     unverifiedRefreshToken,
+    ...(refreshNonce !== undefined && { refreshNonce }),
     idToken,
     proofKey,
   };

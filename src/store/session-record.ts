@@ -80,6 +80,7 @@ function isHeader(fields: object): fields is Header {
     isProject(header.project ?? null) &&
     isNullOrText(header.resource ?? null) &&
     isNullOrText(header.expiresAt) &&
+    isNullOrText(header.obtainedAt ?? null) &&
     isEnd(header.ended) &&
     isKeyReference(header.key)
   );

@@ -2,12 +2,12 @@ import { hash } from 'node:crypto';
 import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { overwriteFile, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
-import { systemErrorCode } from '../errors.js';
+import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
-import { makeOwnFolder, readOwnFile, setAside, storeTrouble } from './own-file.js';
+import { makeOwnFolder, setAside } from './own-file.js';
+import { beginRefresh, roomForSession, writing, type PendingRefresh } from './pending-refresh.js';
 import { openRecord, sealRecord } from './seal.js';
 import { setAsideDamagedDescription } from './store-description.js';
 import type { SealingKey } from './session-record.js';
@@ -20,18 +20,15 @@ import {
 } from './session-store.js';
 import type { Session, SessionOwner } from './session.js';
 
-/** An Entra ID token set has about 5 kB, and 20 kB happens; base64 and the summary come on top. */
-const roomForSession = 64 * 1024;
 const orphanedAfterMs = 10 * 60_000;
 
-export interface PendingRefresh {
-  /** When a refresh was begun of which nobody knows how it ended; undefined when there is none. */
-  readonly interruptedAt: string | undefined;
-  /** Durable when this returns. */
-  readonly commit: (next: Session) => void;
-  /** Ambiguous: the provider may have acted on the request. */
-  readonly abandon: (isAmbiguous: boolean) => void;
-}
+/**
+ * Keeps the session of a sign-in. One that brought no refresh token may take something over from the session in whose place it
+ * comes: it is given that session, and returns the new one as it is to be kept.
+ */
+type Keep = (session: Session, takeOver: TakeOver) => Promise<StoredSession>;
+
+type TakeOver = (replaced: Session) => Session;
 
 /** Changes what a SessionStore reads. */
 export class SessionWriter {
@@ -59,36 +56,8 @@ export class SessionWriter {
    */
   beginRefresh({ fileName, key }: OpenSession, now: Date): PendingRefresh {
     this.#sweep(now);
-    const journal = this.#store.path(`${fileName}.refreshing`);
-    const interruptedAt = readOwnFile(journal, this.#surroundings.ownership)?.trim() || undefined;
-    const reserved = this.#writing(this.#store.path(fileName), (path) => reserveFile(path, roomForSession));
-    try {
-      this.#writing(journal, (path) => writeFileAtomically(path, `${now.toISOString()}\n`));
-    } catch (error) {
-      reserved.discard();
-      throw error;
-    }
-    return {
-      interruptedAt,
-      commit: (next) => {
-        const sealed = sealRecord(next, key, fileName);
-        this.#writing(this.#store.path(fileName), (path) => {
-          try {
-            reserved.commit(sealed);
-          } catch (error) {
-            // The folder became read-only since; what lies in the file is worth nothing any more. A disk that reports an
-            // error is another matter: what it has must not be touched.
-            if (!isAboutTheFolder(error)) throw error;
-            overwriteFile(path, sealed);
-          }
-        });
-        removeIfThere(journal);
-      },
-      abandon: (isAmbiguous) => {
-        reserved.discard();
-        if (!isAmbiguous) removeIfThere(journal);
-      },
-    };
+    const seal = (session: Session) => sealRecord(session, key, fileName);
+    return beginRefresh(this.#store.path(fileName), seal, now, this.#surroundings.ownership);
   }
 
   makeFolders(): void {
@@ -97,29 +66,38 @@ export class SessionWriter {
   }
 
   /** Proves, before anything is asked of the person, that a session can be kept: the key is there and the folder takes a file. */
-  async prepareForLogin(
-    owner: SessionOwner,
-    store: StoreName,
-  ): Promise<(session: Session) => Promise<StoredSession>> {
+  async prepareForLogin(owner: SessionOwner, store: StoreName): Promise<Keep> {
     this.#assertReplaceable(owner);
     this.#assertWritable(roomForSession);
     setAsideDamagedDescription(this.#surroundings);
     const key = await this.#fetchOrMakeKey(store);
-    return (session) => this.#keep(session, key);
+    return (session, takeOver) => this.#keep(session, key, takeOver);
   }
 
   /** A refresh that is under way ends first: its result must not replace the newer sign-in. */
-  #keep(session: Session, key: SealingKey): Promise<StoredSession> {
+  #keep(session: Session, key: SealingKey, takeOver: TakeOver): Promise<StoredSession> {
     const fileName = sessionFileName(session);
     return this.#underLock(`${fileName}.lock`, async () => {
+      const replaced = session.refreshToken === null ? await this.#openReplaced(fileName, key) : undefined;
       if (!this.#canBeReplaced(fileName, key)) this.#setAside(fileName);
-      this.#write(fileName, session, key);
+      this.#write(fileName, replaced === undefined ? session : takeOver(replaced), key);
       removeIfThere(this.#store.path(`${fileName}.refreshing`));
       const saved = this.reload(fileName);
       if (saved === undefined) throw damagedRecord(this.#store.path(fileName));
       this.makeCurrent(saved);
       return saved;
     });
+  }
+
+  /** A session that cannot be opened has nothing that could go on. */
+  async #openReplaced(fileName: string, key: SealingKey): Promise<Session | undefined> {
+    const existing = this.#store.load(fileName);
+    if (existing?.kind !== 'session') return undefined;
+    try {
+      return (await this.#store.open(existing, key)).session;
+    } catch {
+      return undefined;
+    }
   }
 
   makeCurrent({ fileName, summary }: StoredSession): void {
@@ -229,16 +207,8 @@ export class SessionWriter {
   }
 
   #writing<T>(path: string, write: (path: string) => T): T {
-    try {
-      return write(path);
-    } catch (error) {
-      throw storeTrouble('write', path, error);
-    }
+    return writing(path, write);
   }
-}
-
-function isAboutTheFolder(error: unknown): boolean {
-  return ['EACCES', 'EPERM', 'EROFS'].includes(systemErrorCode(error) ?? '');
 }
 
 function sessionFileName({ provider, issuer, clientId, account, endpoints, project }: Session): string {

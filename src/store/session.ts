@@ -12,6 +12,8 @@ export interface AccessToken {
   /** ISO 8601; null for a token that does not expire. */
   readonly expiresAt: string | null;
   readonly obtainedAt: string;
+  /** Seconds, as the provider last said it of such a token; null where it never did, absent in what the first versions wrote. */
+  readonly lifetime?: number | null;
   readonly scope: string | null;
 }
 
@@ -30,6 +32,8 @@ export interface SessionSummary {
   readonly scope: string | null;
   /** Of the access token. */
   readonly expiresAt: string | null;
+  /** Of the access token; absent in what the first versions wrote. */
+  readonly obtainedAt?: string | null;
   readonly refreshable: boolean;
   /** Of the refresh token, where the provider says it; null or absent where it does not. */
   readonly refreshExpiresAt?: string | null;
@@ -54,6 +58,11 @@ export interface Session extends SessionSummary {
   readonly refreshToken: string | null;
   /** It came with an answer that failed a check: the next refresh goes on with it, and nothing else of that answer is kept. */
   readonly unverifiedRefreshToken: string | null;
+  /**
+   * Of the sign-in that brought the refresh token, where that is an earlier one than that of the ID token; null where it had
+   * none, absent where both are of one sign-in.
+   */
+  readonly refreshNonce?: string | null;
   readonly idToken: string | null;
   /** What the tokens are bound to (RFC 9449): a private key, PEM. */
   readonly proofKey: string | null;
@@ -68,9 +77,20 @@ export interface SessionOwner {
   readonly project: ProjectEntry | null;
 }
 
-/** Whether the provider may still be asked for a new token. */
+/** Whether the provider is likely to give a new token: by what it said of the refresh token, and by the clock of this machine. */
 export function canRefresh({ refreshable, refreshExpiresAt }: SessionSummary, now: Date): boolean {
   return refreshable && (!refreshExpiresAt || Date.parse(refreshExpiresAt) > now.getTime());
+}
+
+/** What clocks may differ. */
+const toleranceMs = 30_000;
+
+/**
+ * Whether the clock of this machine was ahead when the token came, or is behind now. Then the time at which the token ends says
+ * nothing: its lifetime was counted from a moment that is still to come.
+ */
+export function isOfWrongClock(obtainedAt: string | null | undefined, now: Date): boolean {
+  return Date.parse(obtainedAt ?? '') - now.getTime() > toleranceMs;
 }
 
 /** How a person would name the account. */

@@ -254,6 +254,7 @@ describe('a refresh that fails without saying that the session is over keeps it,
 });
 
 describe('a refreshed ID token that is not about this session: its access token is not printed', () => {
+  const anotherPerson = 'it is about somebody else than the session';
   const ours = newSigningKey('RS256');
   const stranger = newSigningKey('RS256');
   const claiming =
@@ -262,7 +263,7 @@ describe('a refreshed ID token that is not about this session: its access token 
       sign({ ...good, ...changes }, ours);
 
   test.each<[title: string, forge: Forge, reason: string]>([
-    ['REF-08: another person', claiming({ sub: 'john-4711' }), 'it is about somebody else than the session'],
+    ['REF-08: another person', claiming({ sub: 'john-4711' }), anotherPerson],
     ['REF-08: nobody', claiming({ sub: '' }), 'its subject is empty or malformed'],
     ['REF-09: another issuer', claiming({ iss: 'https://evil.test' }), 'unexpected JWT "iss"'],
     ['REF-09: another audience', claiming({ aud: 'other' }), 'unexpected JWT "aud"'],
@@ -282,7 +283,7 @@ describe('a refreshed ID token that is not about this session: its access token 
   ])('%s', async (_title, forge, reason) => {
     const known = await signedIn();
     const { acme, machine } = known;
-    const before = sealedSession(machine);
+    const before = openedSession(machine);
     const good = await machine.spawn(['token']);
     acme.answerNext('/jwks', keySet(ours.jwk));
     const outcome = await forgedRefresh(known, forge);
@@ -291,7 +292,9 @@ describe('a refreshed ID token that is not about this session: its access token 
     expect(outcome.stderr).toContain(reason);
     expect(outcome.stderr).not.toMatch(/eyJ|the-access-token|the-refresh-token/);
     expect(await machine.spawn(['token'])).toEqual(good);
-    await expectKept(known, before);
+    const unverifiedRefreshToken = reason === anotherPerson ? null : 'the-refresh-token';
+    expect(openedSession(machine)).toEqual({ ...before, unverifiedRefreshToken });
+    expect(await machine.spawn(['token', '--force-refresh'])).toEqual(success);
   });
 
   test.each<[title: string, forge: Forge]>([
@@ -340,31 +343,58 @@ describe('REF-21: a provider that gives a new refresh token', () => {
 describe('REF-22: a refresh token whose end is known', () => {
   const expired = { access_token: 'expired', token_type: 'bearer', expires_in: 0 };
 
-  test.each([{ refresh_expires_in: -1 }, { refresh_token_expires_in: '-1' }])(
-    'and has passed is not sent: %o',
-    async (lifetime) => {
-      const { acme, machine } = await signedIn();
-      acme.answerNext('/token', jsonAnswer(JSON.stringify({ ...expired, ...lifetime })));
-      await machine.spawn(['token', '--force-refresh']);
-      const requests = acme.requests.length;
-      for (const argv of [['token'], ['token', '--force-refresh']]) {
-        expect(await machine.spawn(argv)).toEqual({
-          exitCode: 4,
-          stdout: '',
-          stderr: expect.stringMatching(
-            /^error: the session at acme is over: its refresh token expired at \S+Z\nhint: authcli login -p acme\n$/,
-          ),
-        });
-      }
-      expect(await machine.spawn(['status', '-p', 'acme', '--json'])).toMatchObject({
-        exitCode: 4,
-        stdout: expect.stringContaining('"state":"login_required"'),
-      });
-      expect(acme.requests).toHaveLength(requests);
-      expect(await login(machine)).toMatchObject({ exitCode: 0 });
-      expect(await machine.spawn(['token', '--force-refresh'])).toEqual(success);
-    },
-  );
+  const passed = [{ refresh_expires_in: -1 }, { refresh_token_expires_in: '-1' }];
+
+  test.each(passed)('and has passed by this clock: the provider is asked, once: %o', async (lifetime) => {
+    const { acme, machine } = await signedIn();
+    acme.answerNext('/token', jsonAnswer(JSON.stringify({ ...expired, ...lifetime })));
+    await machine.spawn(['token', '--force-refresh']);
+    expect(await machine.spawn(['status', '-p', 'acme', '--json'])).toMatchObject({
+      exitCode: 4,
+      stdout: expect.stringContaining('"state":"login_required"'),
+    });
+    acme.endSessions();
+    const requests = acme.requestsTo('/token').length;
+    expect(await machine.spawn(['token'])).toEqual({
+      exitCode: 4,
+      stdout: '',
+      stderr:
+        'error: the session at acme is over: the provider says invalid_grant\nhint: authcli login -p acme\n',
+    });
+    expect(acme.requestsTo('/token')).toHaveLength(requests + 1);
+    for (const argv of [['token'], ['token', '--force-refresh']]) {
+      expect(await machine.spawn(argv)).toMatchObject({ exitCode: 4, stdout: '' });
+    }
+    expect(acme.requestsTo('/token')).toHaveLength(requests + 1);
+    expect(await login(machine)).toMatchObject({ exitCode: 0 });
+    expect(await machine.spawn(['token', '--force-refresh'])).toEqual(success);
+  });
+
+  test.each(passed)('and has passed only by this clock: the session goes on: %o', async (lifetime) => {
+    const { acme, machine } = await signedIn();
+    acme.answerNext('/token', jsonAnswer(JSON.stringify({ ...expired, ...lifetime })));
+    await machine.spawn(['token', '--force-refresh']);
+    expect(await machine.spawn(['token'])).toEqual(success);
+    // The end of the old refresh token is not that of the new one.
+    expect(openedSession(machine)).toMatchObject({ refreshable: true, refreshExpiresAt: null });
+    expect(await machine.spawn(['status', '-p', 'acme'])).toMatchObject({ exitCode: 0 });
+  });
+
+  test('and has passed is not tried while the old token is still good', async () => {
+    const { acme, machine } = await signedIn();
+    const answer = { ...expired, access_token: 'good', expires_in: 600, refresh_expires_in: -1 };
+    acme.answerNext('/token', jsonAnswer(JSON.stringify(answer)));
+    await machine.spawn(['token', '--force-refresh']);
+    const requests = acme.requests.length;
+    expect(await machine.spawn(['token', '--min-ttl', '1h'])).toEqual({
+      exitCode: 0,
+      stdout: 'good\n',
+      stderr: expect.stringMatching(
+        /^warning: .* its refresh token expired at \S+Z; this token is still good until \S+Z\n$/,
+      ),
+    });
+    expect(acme.requests).toHaveLength(requests);
+  });
 
   test.each([
     ['to come', 3600],
