@@ -3,9 +3,10 @@ import { join } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
 import { fetchKey, storeOf, wrongKey, type KeySurroundings, type StoreName } from './key-source.js';
-import { assertOwnFolder, readOwnFile, storeTrouble } from './own-file.js';
+import { readOwnFile, storeTrouble } from './own-file.js';
 import { openRecord } from './seal.js';
 import { parseRecord, type SealedRecord, type SealingKey } from './session-record.js';
+import { assertStateFolder, narrowOwnFiles } from './state-folder.js';
 import { isAccount, type Session, type SessionOwner, type SessionSummary } from './session.js';
 
 /** A session as it is found, before its key is asked for. */
@@ -148,10 +149,11 @@ export class SessionStore {
 
   #readFolder(): string[] {
     const { folder, ownership } = this.surroundings;
-    assertOwnFolder(folder, ownership);
-    assertOwnFolder(this.folder, ownership);
+    assertStateFolder({ folder, ownership });
     try {
-      return readdirSync(this.folder);
+      const names = readdirSync(this.folder);
+      narrowOwnFiles(this.folder, names, ownership);
+      return names;
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return [];
       throw storeTrouble('read', this.folder, error);
@@ -159,9 +161,10 @@ export class SessionStore {
   }
 }
 
-/** No provider's name holds an `@` or a `+`, and Windows takes no colon. */
+/** No provider's name holds an `@`, a `+` or a `=`. Windows takes no colon, and opens a device for `con.` with whatever follows. */
 export function fileNamePrefix(provider: string): string {
-  return `${provider.replaceAll(':', '+')}@`;
+  const name = provider.replace(/^(con|prn|aux|nul|com\d|lpt\d)\./, '$1=');
+  return `${name.replaceAll(':', '+')}@`;
 }
 
 export function damagedRecord(path: string): AuthError {
