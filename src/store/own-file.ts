@@ -64,24 +64,22 @@ export function narrowOwnFile(path: string, ownership: Ownership): void {
 }
 
 function narrow(descriptor: number, path: string, { warn }: Ownership): void {
-  const change = failureOf(() => fchmodSync(descriptor, 0o600));
-  assertNarrow(path, fstatSync(descriptor), change);
+  narrowVerified(
+    path,
+    () => fchmodSync(descriptor, 0o600),
+    () => fstatSync(descriptor),
+  );
   warn(`${path} could be read by others: narrowed to 0600`);
 }
 
-/** A chmod that reports success, or that the system does not know at all, may leave the mode as it was. */
-export function assertNarrow(path: string, { mode }: Stats, change: unknown): void {
-  if (change !== undefined && systemErrorCode(change) === 'EROFS') throw change;
-  assertKept(path, mode, 'sessions');
-}
-
-export function failureOf(work: () => void): unknown {
+/** A chmod may succeed without effect, or not be known at all: only the mode afterwards tells. */
+export function narrowVerified(path: string, change: () => void, look: () => Stats): void {
   try {
-    work();
-    return undefined;
+    change();
   } catch (error) {
-    return error;
+    if (systemErrorCode(error) === 'EROFS') throw error;
   }
+  assertKept(path, look().mode, 'sessions');
 }
 
 /** Never deletes: what cannot be read today may be readable tomorrow. Returns where it lies now. */

@@ -4,11 +4,10 @@ import { join } from 'node:path';
 import { AuthError } from '../errors.js';
 import { makeFolder } from '../own-folder.js';
 import {
-  assertNarrow,
   assertOwned,
-  failureOf,
   isOpenToOthers,
   narrowOwnFile,
+  narrowVerified,
   storeTrouble,
   type Ownership,
 } from './own-file.js';
@@ -34,11 +33,11 @@ const ownName =
 export function makeStateFolder({ folder, ownership }: StateFolder, part: Part): void {
   const path = join(folder, part);
   try {
-    if (!makeFolder(folder, ownership.uid, 'sessions')) {
-      checkFolder(folder, ownership);
-      markIfFound(folder, ownership);
+    for (const one of [folder, path]) {
+      if (makeFolder(one, ownership.uid, 'sessions')) continue;
+      checkFolder(one, ownership);
+      markIfFound(one, ownership);
     }
-    if (!makeFolder(path, ownership.uid, 'sessions')) checkFolder(path, ownership);
   } catch (error) {
     throw storeTrouble('create', path, error);
   }
@@ -73,8 +72,11 @@ function checkFolder(path: string, ownership: Ownership): void {
   if (stats.uid !== 0) assertOwned(path, stats, ownership);
   if (!isOpenToOthers(stats, ownership)) return;
   if (isNarrowable(path, stats, ownership)) {
-    const change = failureOf(() => chmodSync(path, 0o700));
-    assertNarrow(path, lstatSync(path), change);
+    narrowVerified(
+      path,
+      () => chmodSync(path, 0o700),
+      () => lstatSync(path),
+    );
     ownership.warn(`${path} was open to others: narrowed to 0700`);
   } else if ((stats.mode & 0o1022) !== 0) {
     throw shared(path, stats);
