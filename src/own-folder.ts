@@ -18,12 +18,12 @@ const withheld: Readonly<Record<Holding, number>> = { sessions: 0o077, configura
 export function makeFolder(path: string, uid: Uid, holds: Holding): boolean {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return false;
   assertNoneOfAnother(nearestFolder(dirname(path)), uid, holds);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const highest = mkdirSync(path, { recursive: true, mode: 0o700 });
   try {
     if (uid !== undefined) assertModesCount(path, holds);
   } catch (error) {
     // The next try finds the same place, and says the same.
-    rmdirSync(path);
+    if (highest !== undefined) removeEmpty(path, highest);
     throw error;
   }
   return true;
@@ -43,6 +43,12 @@ export function assertNoneOfAnother(folder: string, uid: Uid, holds: Holding): v
   );
 }
 
+/** From the folder up to the highest one that was made for it. */
+function removeEmpty(path: string, highest: string): void {
+  rmdirSync(path);
+  if (path !== highest) removeEmpty(dirname(path), highest);
+}
+
 function nearestFolder(path: string): string {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats === undefined && dirname(path) !== path ? nearestFolder(dirname(path)) : path;
@@ -55,7 +61,7 @@ function assertModesCount(folder: string, holds: Holding): void {
 }
 
 /** Leaves nothing behind. */
-export function assertFilesKeepModes(folder: string, holds: Holding): void {
+function assertFilesKeepModes(folder: string, holds: Holding): void {
   const probe = reserveFile(join(folder, 'probe'), 0);
   try {
     assertKept(folder, probe.mode(), holds);

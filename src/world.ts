@@ -91,7 +91,11 @@ export function systemWorld(): World {
       return secretService(env);
     },
     interruption: () => (interruption ??= abortOnSignals()),
-    interrupt: () => process.kill(process.pid, 'SIGINT'),
+    interrupt() {
+      // There a signal that one sends oneself calls no handler, and ends the process with 1.
+      if (platform !== 'win32') process.kill(process.pid, 'SIGINT');
+      else if (!process.emit('SIGINT', 'SIGINT')) process.exit(130);
+    },
   };
 }
 

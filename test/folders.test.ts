@@ -245,6 +245,7 @@ describe.skipIf(!hasFileSystemsWithoutModes)('where chmod has no effect', () => 
     }
     expect(acme.requestsTo('/auth')).toHaveLength(0);
     expect(await there.spawn(['status'], env)).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(tree(join(machine.folder, 'drive'))).toEqual([]);
   });
 
   test('sessions that were brought there are refused in one line, by every command', async () => {
@@ -294,6 +295,22 @@ describe.skipIf(!hasFileSystemsWithoutModes)('where chmod has no effect', () => 
         `hint: see that it says what you want, then: chmod go-w ${named}; ` +
         'if that has no effect, keep it on another file system (AUTHCLI_CONFIG_DIR)\n',
     });
+  });
+
+  test('a configuration is not begun in a folder of ours where the files alone keep no mode', async () => {
+    const acme = await startAcme();
+    const machine = newMachine({ AUTHCLI_STORE: 'file' });
+    const folder = join(machine.folder, 'config');
+    mkdirSync(folder, { mode: 0o700 });
+    const there = await withFolderWithoutModes(machine, 'config', 'of what is made');
+    expect(await there.spawn([...toLogin, '--issuer', acme.issuer, '--client-id', 'cli'])).toEqual(
+      refused(
+        `error: others can change what lies in ${folder}: chmod has no effect there, the mode stays 0666\n` +
+          'hint: set AUTHCLI_CONFIG_DIR to a folder on a file system where chmod has an effect\n',
+      ),
+    );
+    expect(acme.requestsTo('/auth')).toHaveLength(0);
+    expect(tree(folder)).toEqual([]);
   });
 });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process, { exit, stderr, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-export const project = fileURLToPath(new URL('../..', import.meta.url));
+const project = fileURLToPath(new URL('../..', import.meta.url));
 export const folder = realpathSync(mkdtempSync(join(tmpdir(), 'authcli-guest-')));
 const began = Date.now();
 

@@ -133,7 +133,7 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
     stderr: silent,
     env,
     now: () => new Date(),
-    folders: () => findFolders(env, 'linux'),
+    folders: () => findFolders(env, platform === 'win32' ? 'win32' : 'linux'),
     workingFolder: () => '/',
     uid: getuid?.(),
     openBrowser: async () => ({ kind: 'not_launched', reason: 'this test has no browser' }),

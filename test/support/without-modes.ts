@@ -19,10 +19,14 @@ export const hasFileSystemsWithoutModes =
  * The machine with a folder whose file system takes every chmod and keeps none, as drives of Windows and of a network do: all
  * that lies there may be read and written by everybody. Only processes of this machine see the mount.
  */
-export async function withFolderWithoutModes(machine: Machine, name: string): Promise<Machine> {
+export async function withFolderWithoutModes(
+  machine: Machine,
+  name: string,
+  modes: 'of everything' | 'of what is made' = 'of everything',
+): Promise<Machine> {
   const folder = join(machine.folder, name);
   mkdirSync(folder, { recursive: true });
-  const mount = `bindfs --chmod-ignore -p 0777 "$0" "$0" -o nonempty && echo mounted && cat; umount "$0"`;
+  const mount = `bindfs --chmod-ignore ${options[modes]} "$0" "$0" -o nonempty && echo mounted && cat; umount "$0"`;
   const keeper = spawn('unshare', ['--mount', 'sh', '-c', mount, folder], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -33,6 +37,8 @@ export async function withFolderWithoutModes(machine: Machine, name: string): Pr
   await once(keeper.stdout, 'data');
   return behind(machine, 'nsenter', `--mount=/proc/${keeper.pid}/ns/mnt`);
 }
+
+const options = { 'of everything': '-p 0777', 'of what is made': '--create-with-perms=a+rw' };
 
 function isWritable(path: string): boolean {
   try {
