@@ -12,10 +12,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** The system's configuration and local data folders, or where `AUTHCLI_CONFIG_DIR` and `AUTHCLI_STATE_DIR` point. */
 export function findFolders(env: Environment, platform: NodeJS.Platform): Folders {
   const { configuration, state } = parents[kindOf(platform)];
-  const { join } = platform === 'win32' ? win32 : posix;
+  const path = platform === 'win32' ? win32 : posix;
   return {
-    configuration: chosen(env, 'AUTHCLI_CONFIG_DIR', platform) ?? join(configuration(env), 'authcli'),
-    state: chosen(env, 'AUTHCLI_STATE_DIR', platform) ?? join(state(env), 'authcli'),
+    configuration: chosen(env, 'AUTHCLI_CONFIG_DIR', platform) ?? path.join(configuration(env), 'authcli'),
+    state: chosen(env, 'AUTHCLI_STATE_DIR', platform) ?? path.join(state(env), 'authcli'),
   };
 }
 
