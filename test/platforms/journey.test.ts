@@ -52,7 +52,7 @@ async function person(store: string): Promise<Newcomer> {
   return { acme, machine };
 }
 
-describe.each(stores)('with the key in the store "%s"', { timeout: 120_000 }, (store) => {
+describe.each(stores)('with the key in the store "%s"', { timeout: 600_000 }, (store) => {
   test('a person signs in, gets tokens, moves the sessions, and signs out', async () => {
     const { acme, machine } = await person(store);
     const first = await machine.spawn(['token']);
