@@ -53,7 +53,8 @@ async function demo(stay: boolean): Promise<void> {
   } finally {
     await provider?.stop();
     await forgetDemoKey(env);
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    // Windows lets go of a folder only after the last program that was started there.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   }
   stage.success('nothing of it is left on this machine');
   if (!stay) stage.say('To play with it yourself: npm run demo -- --stay');

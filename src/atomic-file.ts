@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join, sep } from 'node:path';
 
 import { systemErrorCode } from './errors.js';
 
@@ -9,6 +18,8 @@ export interface ReservedFile {
   /** The file is there, whole and durable, when this returns. */
   readonly commit: (content: string) => void;
   readonly discard: () => void;
+  /** As the file system has it, whatever was asked for. */
+  readonly mode: () => number;
 }
 
 /**
@@ -46,6 +57,7 @@ export function reserveFile(path: string, size: number): ReservedFile {
       syncFolder(dirname(path));
     },
     discard,
+    mode: () => fstatSync(descriptor).mode,
   };
 }
 
@@ -61,9 +73,36 @@ export function overwriteFile(path: string, content: string): void {
 
 export function removeIfThere(path: string): void {
   try {
-    unlinkSync(path);
+    patiently(() => unlinkSync(path));
   } catch {
     // Either it is gone, which is what was wanted, or the folder refuses, which the next write will report.
+  }
+}
+
+/** Renames to a path at which others may be reading. */
+export function renamePatiently(from: string, to: string): void {
+  patiently(() => renameSync(from, to));
+}
+
+const isWindows = sep === '\\';
+/** Virus scanners and search indexes have been seen to hold a file for some seconds. */
+const longestHoldMs = 7_500;
+const busyOnWindows: ReadonlySet<string | undefined> = new Set(['EPERM', 'EACCES', 'EBUSY']);
+
+/**
+ * Windows refuses to replace, remove or open a file that another process has open in its own way, and only for as long as it does. The
+ * work is done in one go, so that a Ctrl-C takes effect after it: on Windows a save can take that long.
+ */
+export function patiently<T>(work: () => T): T {
+  const deadline = Date.now() + longestHoldMs;
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      const isHeld = isWindows && busyOnWindows.has(systemErrorCode(error));
+      if (!isHeld || Date.now() > deadline) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
   }
 }
 
@@ -72,35 +111,43 @@ function writeDurably(descriptor: number, bytes: Buffer): void {
     written += writeSync(descriptor, bytes, written, bytes.length - written, written);
   }
   ftruncateSync(descriptor, bytes.length);
-  fsyncSync(descriptor);
+  whereKnown(unknownForFiles, () => fsyncSync(descriptor));
 }
 
-/** Windows refuses to rename over a file that another process has open at this moment: EPERM or EBUSY, for a while. */
-function renamePatiently(from: string, to: string): void {
-  const deadline = Date.now() + 2_000;
-  for (;;) {
-    try {
-      renameSync(from, to);
-      return;
-    } catch (error) {
-      const busy = ['EPERM', 'EBUSY'].includes(systemErrorCode(error) ?? '');
-      if (!busy || Date.now() > deadline) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
-  }
-}
-
-/** Without it the rename itself may be undone by a power cut. Windows cannot open a folder. */
+/** Without it the rename itself may be undone by a power cut. */
 function syncFolder(folder: string): void {
-  let descriptor: number;
+  whereKnown(unknownForFolders, () => {
+    const descriptor = openSync(folder, 'r');
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  });
+}
+
+/** A file system that cannot do this at all says so in these ways. A disk that fails says EIO, ENOSPC or EDQUOT. */
+const unknownForFiles: ReadonlySet<string | undefined> = new Set([
+  'EINVAL',
+  'ENOSYS',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+]);
+
+/** Windows: EPERM at the sync. Others: EISDIR or EACCES at the opening, EBADF or EINVAL at the sync. */
+const unknownForFolders: ReadonlySet<string | undefined> = new Set([
+  ...unknownForFiles,
+  'EPERM',
+  'EACCES',
+  'EISDIR',
+  'EBADF',
+]);
+
+/** The file is written and in its place by then: a save must not fail because the system cannot promise more. */
+function whereKnown(unknown: ReadonlySet<string | undefined>, sync: () => void): void {
   try {
-    descriptor = openSync(folder, 'r');
-  } catch {
-    return;
-  }
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
+    sync();
+  } catch (error) {
+    if (!unknown.has(systemErrorCode(error))) throw error;
   }
 }

@@ -39,4 +39,23 @@ export type Remedy =
   /** Change a file by hand. */
   | { readonly kind: 'edit_file'; readonly path: string; readonly change: string }
   /** In words that name no command and no option of ours. */
-  | { readonly kind: 'advice'; readonly text: string };
+  | { readonly kind: 'advice'; readonly text: string }
+  /** Keep the sessions, or the configuration, in another folder. */
+  | {
+      readonly kind: 'move_folder';
+      readonly holds: 'sessions' | 'configuration';
+      readonly because:
+        /** We may not write there. */
+        | 'denied'
+        /** Nobody can write there. */
+        | 'unusable'
+        /** Others may write there. */
+        | 'shared'
+        /** It belongs to another user: root usually got there by sudo. */
+        | 'foreign_to_root'
+        | 'foreign'
+        /** A mode has no effect there. */
+        | 'no_modes';
+      /** One that would do. */
+      readonly example?: string | undefined;
+    };

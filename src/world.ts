@@ -99,9 +99,10 @@ export function systemWorld(env: NodeJS.ProcessEnv = process.env): World {
       return secretService(env);
     },
     interruption: () => (interruption ??= abortOnSignals()),
-    interrupt: () => {
-      // Windows would end the process without asking its handlers.
-      if (!process.emit('SIGINT')) process.kill(process.pid, 'SIGINT');
+    interrupt() {
+      // There a signal that one sends oneself calls no handler, and ends the process with 1.
+      if (platform !== 'win32') process.kill(process.pid, 'SIGINT');
+      else if (!process.emit('SIGINT', 'SIGINT')) process.exit(130);
     },
   };
 }

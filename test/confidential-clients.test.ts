@@ -15,7 +15,7 @@ import { login, nativeClient, startAcme } from './support/newcomer.js';
 import type { Provider } from './support/provider.js';
 import { until } from './support/processes.js';
 import { requirement } from './support/requirements.js';
-import { agent, newMachine, type Machine, type Outcome } from './support/run.js';
+import { agentScript, newMachine, type Machine, type Outcome } from './support/run.js';
 import { atTerminal, scriptInstalled } from './support/terminal.js';
 import { good, quietLogin, wholeSession } from './support/whole-session.js';
 
@@ -165,7 +165,7 @@ test('no program that is started inherits the variable of a secret, or finds it 
   const stubs = await browserStubs(machine.folder);
   const browser = stubs.write(
     'browser',
-    `require('node:child_process').spawn(process.execPath, [${JSON.stringify(agent)}, process.argv.at(-1)])`,
+    `require('node:child_process').spawn(process.execPath, [${JSON.stringify(agentScript)}, process.argv.at(-1)])`,
   );
   const waiting = login(machine, '-p', 'acme', '--browser', browser);
   const launch = await stubs.next();

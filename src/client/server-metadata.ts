@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { writeFileAtomically } from '../atomic-file.js';
 import type { ServerMetadata } from '../oauth/discovery.js';
 import type { Provider } from '../providers/provider.js';
-import { makeOwnFolder, readOwnFile } from '../store/own-file.js';
+import { readOwnFile } from '../store/own-file.js';
+import { makeStateFolder } from '../store/state-folder.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 interface CachedMetadata {
@@ -74,7 +75,7 @@ function writeCache(
 ): void {
   const cached: CachedMetadata = { fetchedAt: now().toISOString(), metadata };
   try {
-    makeOwnFolder(join(folder, 'metadata'), ownership);
+    makeStateFolder({ folder, ownership }, 'metadata');
     writeFileAtomically(path, `${JSON.stringify(cached)}\n`);
   } catch {
     // Nor does one that cannot be written.

@@ -43,6 +43,36 @@ function remedyInWords(remedy: Remedy, asked: Asked): string {
       return `${remedy.change} in ${shellWord(remedy.path)}`;
     case 'advice':
       return remedy.text;
+    case 'move_folder':
+      return moveFolder(remedy, asked);
+  }
+}
+
+function moveFolder(
+  { holds, because, example }: Remedy & { kind: 'move_folder' },
+  { config }: Asked,
+): string {
+  const isNamed = holds === 'configuration' && config !== undefined;
+  const variable = holds === 'sessions' ? 'AUTHCLI_STATE_DIR' : 'AUTHCLI_CONFIG_DIR';
+  const move = (where: string) =>
+    isNamed ? `name a file in ${where}: --config FILE` : `set ${variable} to ${where}`;
+  switch (because) {
+    case 'denied':
+      return `check the owner and the mode of that folder, or ${move('a folder of your own')}`;
+    case 'unusable':
+      return move('a folder that can be written');
+    case 'shared':
+      return move(
+        example === undefined
+          ? 'a folder of your own'
+          : `a folder of your own, such as ${shellWord(example)}`,
+      );
+    case 'foreign_to_root':
+      return `run it without sudo, or with sudo -H, or ${move('a folder of your own')}`;
+    case 'foreign':
+      return move('a folder of your own');
+    case 'no_modes':
+      return move('a folder on a file system where chmod has an effect');
   }
 }
 

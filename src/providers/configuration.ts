@@ -1,5 +1,14 @@
 import { isUtf8 } from 'node:buffer';
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  statfsSync,
+  statSync,
+  type Stats,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
@@ -45,7 +54,7 @@ export function readText({ path, required, uid }: ConfigurationFile): string {
     return readOpened(path, (stats, read) => {
       const bytes = read(largestFile);
       assertOwn(path, stats, uid);
-      if (!required) assertOwn(dirname(path), statSync(dirname(path)), uid);
+      if (!required) assertTrustedFolder(dirname(path), uid);
       return decodeBytes(bytes, path);
     });
   } catch (error) {
@@ -56,6 +65,11 @@ export function readText({ path, required, uid }: ConfigurationFile): string {
       cause: error,
     });
   }
+}
+
+/** Whoever can write there can put another configuration in the place of ours. */
+export function assertTrustedFolder(folder: string, uid: number | undefined): void {
+  assertOwn(folder, statSync(folder), uid);
 }
 
 /** What is looked at is what is read, whatever stands at that path by then. */
@@ -85,8 +99,24 @@ function assertOwn(path: string, stats: Stats, uid: number | undefined): void {
   const isSticky = stats.isDirectory() && (stats.mode & 0o1000) !== 0;
   if (isSticky || (stats.mode & 0o022) === 0) return;
   throw new AuthError('usage', `${path} can be written by others`, {
-    hint: `see that it says what you want, then: chmod go-w ${shellWord(path)}`,
+    hint: `see that it says what you want, then: chmod go-w ${shellWord(path)}${orElsewhere(path)}`,
   });
+}
+
+/** The numbers by which Linux knows the file systems that take a mode and do not keep it: FAT, NTFS, SMB, Plan 9 (WSL), FUSE. */
+const withoutModes: ReadonlySet<number> = new Set([
+  0x4d44, 0x2011bab0, 0x5346544e, 0x7366746e, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x65735546,
+  0x786f4256,
+]);
+
+/** Where the chmod that we advise may have no effect. */
+function orElsewhere(path: string): string {
+  try {
+    const isDoubtful = withoutModes.has(statfsSync(path).type);
+    return isDoubtful ? '; if that has no effect, keep it on another file system (AUTHCLI_CONFIG_DIR)' : '';
+  } catch {
+    return '';
+  }
 }
 
 /** An administrator may write for everybody. */

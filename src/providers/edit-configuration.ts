@@ -1,9 +1,10 @@
-import { mkdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { reserveFile, writeFileAtomically } from '../atomic-file.js';
-import { AuthError, systemErrorCode } from '../errors.js';
-import { decodeText, readText, type ConfigurationFile } from './configuration.js';
+import { fileTrouble } from '../file-trouble.js';
+import { assertKept, assertNoneOfAnother, makeFolder } from '../own-folder.js';
+import { assertTrustedFolder, decodeText, readText, type ConfigurationFile } from './configuration.js';
 
 /** Loads what a change needs, for a command that must not fail when the program is replaced while it waits. */
 export async function loadEditor(): Promise<void> {
@@ -26,18 +27,29 @@ export async function editConfiguration(
 
 /** Before anything is done that would have to be undone if the configuration could not be written. */
 export function assertChangeable(file: ConfigurationFile): void {
-  writing(file, (target) => reserveFile(target, 0).discard());
+  writing(file, (target) => {
+    const reserved = reserveFile(target, 0);
+    try {
+      // Written, it would be refused by the next command.
+      if (file.uid !== undefined) assertKept(dirname(target), reserved.mode(), 'configuration');
+    } finally {
+      reserved.discard();
+    }
+  });
 }
 
-function writing({ path }: ConfigurationFile, write: (target: string) => void): void {
+/** Nothing is made in a folder of another user, nor where the next command would refuse to read it. */
+function writing(file: ConfigurationFile, write: (target: string) => void): void {
+  const { path, required, uid } = file;
+  const folder = dirname(path);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    write(behindLinks(path));
+    if (!makeFolder(folder, uid, 'configuration')) assertNoneOfAnother(folder, uid, 'configuration');
+    const target = behindLinks(path);
+    assertNoneOfAnother(dirname(target), uid, 'configuration');
+    if (!required) assertTrustedFolder(folder, uid);
+    write(target);
   } catch (error) {
-    throw new AuthError('store', `cannot write ${path}: ${systemErrorCode(error) ?? 'unknown failure'}`, {
-      hint: 'check the mode and the owner of that folder, or set AUTHCLI_CONFIG_DIR',
-      cause: error,
-    });
+    throw fileTrouble('write', path, error, 'configuration');
   }
 }
 

@@ -1,18 +1,10 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-} from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 
+import { patiently, renamePatiently } from '../atomic-file.js';
 import { AuthError, systemErrorCode } from '../errors.js';
+import { fileTrouble } from '../file-trouble.js';
+import { assertKept } from '../own-folder.js';
 
 /** Who we are, and whom to tell about what was mended. */
 export interface Ownership {
@@ -33,7 +25,7 @@ export const noSurprise = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ??
 export function readOwnFile(path: string, ownership: Ownership): string | undefined {
   let descriptor: number;
   try {
-    descriptor = openSync(path, constants.O_RDONLY | noSurprise);
+    descriptor = patiently(() => openSync(path, constants.O_RDONLY | noSurprise));
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw storeTrouble('read', path, error);
@@ -46,10 +38,7 @@ export function readOwnFile(path: string, ownership: Ownership): string | undefi
     if (stats.size > largestFile) {
       throw new AuthError('store', `${path} is damaged: it is larger than anything that authcli writes`);
     }
-    if (isOpenToOthers(stats, ownership)) {
-      fchmodSync(descriptor, 0o600);
-      ownership.warn(`${path} could be read by others: narrowed to 0600`);
-    }
+    if (isOpenToOthers(stats, ownership)) narrow(descriptor, path, ownership);
     return readFileSync(descriptor, 'utf8');
   } catch (error) {
     throw storeTrouble('read', path, error);
@@ -58,42 +47,46 @@ export function readOwnFile(path: string, ownership: Ownership): string | undefi
   }
 }
 
-/** Makes the folder, or takes the existing one, as 0700 and ours. */
-export function makeOwnFolder(path: string, ownership: Ownership): void {
+/** Narrows a file that we made; nothing happens to one that is not ours, which is reported where it is read. */
+export function narrowOwnFile(path: string, ownership: Ownership): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found?.isFile() || found.uid !== ownership.uid || !isOpenToOthers(found, ownership)) return;
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    assertOwnFolder(path, ownership);
-  } catch (error) {
-    throw storeTrouble('create', path, error);
-  }
-}
-
-/** Nothing happens where there is no such folder. */
-export function assertOwnFolder(path: string, ownership: Ownership): void {
-  try {
-    checkOwnFolder(path, ownership);
+    const descriptor = openSync(path, constants.O_RDONLY | noSurprise);
+    try {
+      narrow(descriptor, path, ownership);
+    } finally {
+      closeSync(descriptor);
+    }
   } catch (error) {
     throw storeTrouble('read', path, error);
   }
 }
 
-function checkOwnFolder(path: string, ownership: Ownership): void {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return;
-  if (!stats.isDirectory())
-    throw new AuthError('store', `${path} is not a folder`, { hint: `move it away: ${path}` });
-  assertOwned(path, stats, ownership);
-  if (isOpenToOthers(stats, ownership)) {
-    chmodSync(path, 0o700);
-    ownership.warn(`${path} was open to others: narrowed to 0700`);
+function narrow(descriptor: number, path: string, { warn }: Ownership): void {
+  narrowVerified(
+    path,
+    () => fchmodSync(descriptor, 0o600),
+    () => fstatSync(descriptor),
+  );
+  warn(`${path} could be read by others: narrowed to 0600`);
+}
+
+/** A chmod may succeed without effect, or not be known at all: only the mode afterwards tells. */
+export function narrowVerified(path: string, change: () => void, look: () => Stats): void {
+  try {
+    change();
+  } catch (error) {
+    if (systemErrorCode(error) === 'EROFS') throw error;
   }
+  assertKept(path, look().mode, 'sessions');
 }
 
 /** Never deletes: what cannot be read today may be readable tomorrow. Returns where it lies now. */
 export function setAside(path: string): string {
   const aside = `${path}.damaged-${Date.now().toString(36)}`;
   try {
-    renameSync(path, aside);
+    renamePatiently(path, aside);
   } catch (error) {
     throw storeTrouble('write', path, error);
   }
@@ -106,24 +99,10 @@ export function storeTrouble(
   path: string,
   error: unknown,
 ): AuthError {
-  if (error instanceof AuthError) return error;
-  const reason = reasonOf(error);
-  return new AuthError('store', `cannot ${verb} ${path}: ${explanations[reason] ?? reason}`, {
-    hint: hints[reason],
-    cause: error,
-  });
+  return fileTrouble(verb, path, error, 'sessions');
 }
 
-/** EDQUOT, for which Node has no name, on Linux and on macOS. */
-const overQuota: ReadonlySet<unknown> = new Set([-122, -69]);
-
-function reasonOf(error: unknown): string {
-  const code = systemErrorCode(error);
-  const isOverQuota = error instanceof Error && 'errno' in error && overQuota.has(error.errno);
-  return code === 'UNKNOWN' && isOverQuota ? 'EDQUOT' : (code ?? 'unknown failure');
-}
-
-function assertOwned(path: string, stats: Stats, { uid }: Ownership): void {
+export function assertOwned(path: string, stats: Stats, { uid }: Ownership): void {
   if (uid !== undefined && stats.uid !== uid) {
     throw new AuthError('store', `${path} belongs to another user (uid ${stats.uid}, we are ${uid})`, {
       hint: 'run authcli as the user who signed in, or set AUTHCLI_STATE_DIR to a folder of your own',
@@ -131,30 +110,6 @@ function assertOwned(path: string, stats: Stats, { uid }: Ownership): void {
   }
 }
 
-function isOpenToOthers(stats: Stats, { uid }: Ownership): boolean {
+export function isOpenToOthers(stats: Stats, { uid }: Ownership): boolean {
   return uid !== undefined && (stats.mode & 0o077) !== 0;
 }
-
-const explanations: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'no space left on the disk',
-  EDQUOT: 'the disk quota is used up',
-  EFBIG: 'the file size limit is reached',
-  EIO: 'the disk reports an error',
-  ELOOP: 'it is a symbolic link',
-  ENOTDIR: 'a part of the path is not a folder',
-  EISDIR: 'it is a folder',
-  EMFILE: 'too many open files',
-};
-
-const hints: Readonly<Record<string, string>> = {
-  EACCES: 'check the owner and the mode of that folder, or set AUTHCLI_STATE_DIR to a folder of your own',
-  EPERM: 'check the owner and the mode of that folder, or set AUTHCLI_STATE_DIR to a folder of your own',
-  EROFS: 'set AUTHCLI_STATE_DIR to a folder that can be written',
-  ENOSPC: 'free some space, then run the same command again',
-  EDQUOT: 'free some space, then run the same command again',
-  EFBIG: 'raise the limit (ulimit -f), then run the same command again',
-  ELOOP: 'remove the link, or move the folder back to its place',
-};

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
 import { fetchKey, storeOf, wrongKey, type KeySurroundings, type StoreName } from './key-source.js';
-import { assertOwnFolder, readOwnFile, storeTrouble } from './own-file.js';
+import { readOwnFile, storeTrouble } from './own-file.js';
 import { openRecord } from './seal.js';
 import { parseRecord, type SealedRecord, type SealingKey } from './session-record.js';
+import { assertStateFolder, narrowOwnFiles } from './state-folder.js';
 import { isAccount, type Session, type SessionOwner, type SessionSummary } from './session.js';
 
 /** A session as it is found, before its key is asked for. */
@@ -107,7 +108,7 @@ export class SessionStore {
 
   /** Undefined where the pointer does not lead to a session of that owner: then the others count. */
   #loadCurrent(owner: SessionOwner): StoredSession | undefined {
-    this.#assertOwnFolders();
+    assertStateFolder(this.surroundings);
     const fileName = this.#readPointer(owner);
     if (fileName === undefined || !isSessionName(fileName, owner)) return undefined;
     const found = this.load(fileName);
@@ -182,19 +183,15 @@ export class SessionStore {
   }
 
   #readFolder(): string[] {
-    this.#assertOwnFolders();
+    assertStateFolder(this.surroundings);
     try {
-      return readdirSync(this.folder);
+      const names = readdirSync(this.folder);
+      narrowOwnFiles(this.folder, names, this.surroundings.ownership);
+      return names;
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return [];
       throw storeTrouble('read', this.folder, error);
     }
-  }
-
-  #assertOwnFolders(): void {
-    const { folder, ownership } = this.surroundings;
-    assertOwnFolder(folder, ownership);
-    assertOwnFolder(this.folder, ownership);
   }
 }
 
@@ -207,9 +204,10 @@ function keyOf({ provider, issuer, clientId, endpoints, project }: SessionOwner)
   return JSON.stringify([provider, issuer, clientId, endpoints, project]);
 }
 
-/** No provider's name holds an `@` or a `+`, and Windows takes no colon. */
+/** No provider's name holds an `@`, a `+` or a `=`. Windows takes no colon, and opens a device for `con.` with whatever follows. */
 export function fileNamePrefix(provider: string): string {
-  return `${provider.replaceAll(':', '+')}@`;
+  const name = provider.replace(/^(con|prn|aux|nul|com\d|lpt\d)\./, '$1=');
+  return `${name.replaceAll(':', '+')}@`;
 }
 
 export function damagedRecord(path: string): AuthError {

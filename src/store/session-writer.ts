@@ -2,13 +2,14 @@ import { hash } from 'node:crypto';
 import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
+import { patiently, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
-import { makeOwnFolder, setAside } from './own-file.js';
+import { setAside } from './own-file.js';
 import { beginRefresh, roomForSession, writing, type PendingRefresh } from './pending-refresh.js';
 import { openRecord, sealRecord } from './seal.js';
+import { makeStateFolder } from './state-folder.js';
 import { setAsideDamagedDescription } from './store-description.js';
 import type { SealingKey } from './session-record.js';
 import {
@@ -61,8 +62,7 @@ export class SessionWriter {
   }
 
   makeFolders(): void {
-    makeOwnFolder(this.#surroundings.folder, this.#surroundings.ownership);
-    makeOwnFolder(this.#store.folder, this.#surroundings.ownership);
+    makeStateFolder(this.#surroundings, 'sessions');
   }
 
   /** Proves, before anything is asked of the person, that a session can be kept: the key is there and the folder takes a file. */
@@ -153,7 +153,7 @@ export class SessionWriter {
   remove({ fileName, summary }: StoredSession): void {
     if (this.#store.list(summary).sessions.length <= 1) removeIfThere(this.#store.pointerPath(summary));
     removeIfThere(this.#store.path(`${fileName}.refreshing`));
-    this.#writing(this.#store.path(fileName), (path) => rmSync(path, { force: true }));
+    this.#writing(this.#store.path(fileName), (path) => patiently(() => rmSync(path, { force: true })));
   }
 
   reload(fileName: string): StoredSession | undefined {

@@ -1,6 +1,6 @@
 // Breaks one guard after the other in a copy of this project: for each of them some test must fail.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process, { argv, execPath, exit, stdout } from 'node:process';
@@ -40,6 +40,8 @@ try {
     cpSync(join(project, name), join(copy, name), { recursive: true });
   }
   symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'));
+  // Some tests run the program as another user.
+  chmodSync(copy, 0o755);
   for (const guard of guards) {
     const verdict = tryWithout(guard);
     if (verdict !== undefined) failed += 1;

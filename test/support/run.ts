@@ -2,7 +2,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { env as ownEnvironment, execPath, getuid } from 'node:process';
+import { env as ownEnvironment, execPath, getuid, platform } from 'node:process';
 import { text } from 'node:stream/consumers';
 import { PassThrough, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -25,8 +25,15 @@ export interface Outcome {
 }
 
 export const launcher = fileURLToPath(new URL('../../bin/authcli.js', import.meta.url));
-/** For `--browser`: approves everything as Jane. */
-export const agent = fileURLToPath(new URL('agent.js', import.meta.url));
+/** A person at a browser, as a program of Node: approves everything as Jane. */
+export const agentScript = fileURLToPath(new URL('agent.js', import.meta.url));
+/** The same for `--browser`. */
+export const agent = asCommand(agentScript);
+
+/** Windows does not know how to run a script by its first line. */
+function asCommand(script: string): string {
+  return platform === 'win32' ? `"${execPath}" "${script}"` : script;
+}
 
 /** A new user's machine: empty folders of its own and nothing in the environment. */
 export interface Machine {
@@ -126,7 +133,7 @@ function quietWorld(env: Readonly<Record<string, string>>): World {
     stderr: silent,
     env,
     now: () => new Date(),
-    folders: () => findFolders(env, 'linux'),
+    folders: () => findFolders(env, platform === 'win32' ? 'win32' : 'linux'),
     workingFolder: () => '/',
     platform: 'linux',
     uid: getuid?.(),

@@ -1,0 +1,127 @@
+import { chmodSync, lstatSync, readdirSync, writeFileSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+
+import { AuthError } from '../errors.js';
+import { makeFolder } from '../own-folder.js';
+import {
+  assertOwned,
+  isOpenToOthers,
+  narrowOwnFile,
+  narrowVerified,
+  storeTrouble,
+  type Ownership,
+} from './own-file.js';
+
+/** Where sessions, keys and caches lie. */
+export interface StateFolder {
+  readonly folder: string;
+  readonly ownership: Ownership;
+}
+
+type Part = 'sessions' | 'metadata';
+
+const parts: readonly string[] = ['sessions', 'metadata'] satisfies Part[];
+
+/** Lies in a folder that was there before us: authcli puts its files into it, and never changes the folder. */
+const foundMarker = 'folder-not-made-by-authcli';
+
+/** The names of what we write: keys, locks and the description of the store; sessions and all that goes with one; metadata. */
+const ownName =
+  /^(?:store\.(?:json|key|lock)\b.*|[^@]+@(?:[\da-f]{16}\.(?:session|current)|current|login)\b.*|[\da-f]{16}\.json)$/;
+
+/** Makes one of the folders that the state folder has, and the state folder itself, or takes what is there. */
+export function makeStateFolder({ folder, ownership }: StateFolder, part: Part): void {
+  const path = join(folder, part);
+  try {
+    for (const one of [folder, path]) {
+      if (makeFolder(one, ownership.uid, 'sessions')) continue;
+      checkFolder(one, ownership);
+      markIfFound(one, ownership);
+    }
+  } catch (error) {
+    throw storeTrouble('create', path, error);
+  }
+}
+
+/** Of folders and files, narrows those that we made. Nothing happens where there is no such folder. */
+export function assertStateFolder({ folder, ownership }: StateFolder): void {
+  if (ownership.uid === undefined) return;
+  for (const path of [folder, join(folder, 'sessions')]) {
+    try {
+      checkFolder(path, ownership);
+    } catch (error) {
+      throw storeTrouble('read', path, error);
+    }
+  }
+  narrowOwnFiles(folder, ['store.json', 'store.key', 'store.lock'], ownership);
+}
+
+/** @param names of what lies in the folder */
+export function narrowOwnFiles(folder: string, names: readonly string[], ownership: Ownership): void {
+  if (ownership.uid === undefined) return;
+  for (const name of names) if (ownName.test(name)) narrowOwnFile(join(folder, name), ownership);
+}
+
+function checkFolder(path: string, ownership: Ownership): void {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (!stats.isDirectory()) {
+    throw new AuthError('store', `${path} is not a folder`, { hint: `move it away: ${path}` });
+  }
+  // An administrator may have made it for everybody.
+  if (stats.uid !== 0) assertOwned(path, stats, ownership);
+  if (!isOpenToOthers(stats, ownership)) return;
+  if (isNarrowable(path, stats, ownership)) {
+    narrowVerified(
+      path,
+      () => chmodSync(path, 0o700),
+      () => lstatSync(path),
+    );
+    ownership.warn(`${path} was open to others: narrowed to 0700`);
+  } else if ((stats.mode & 0o1022) !== 0) {
+    throw shared(path, stats);
+  }
+}
+
+/** We made it, as far as can be told: nobody shares a folder of ours by making it sticky, and ours has a file of ours in it. */
+function isNarrowable(path: string, { uid, mode }: Stats, ownership: Ownership): boolean {
+  if (uid !== ownership.uid || (mode & 0o1000) !== 0) return false;
+  const names = readdirSync(path);
+  return !names.includes(foundMarker) && holdsOwn(path, names, ownership);
+}
+
+function holdsOwn(folder: string, names: readonly string[], { uid }: Ownership): boolean {
+  const isOwn = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.uid === uid;
+  return names.some((name) => {
+    const path = join(folder, name);
+    if (!parts.includes(name)) return ownName.test(name) && isOwn(path);
+    return (
+      isOwn(path) && lstatSync(path).isDirectory() && readdirSync(path).some((inner) => ownName.test(inner))
+    );
+  });
+}
+
+/** Later, with files of ours in it, it would look like one that we made. */
+function markIfFound(folder: string, ownership: Ownership): void {
+  if (ownership.uid === undefined) return;
+  // Another process may just be trying the folder.
+  const names = readdirSync(folder).filter((name) => !name.endsWith('.tmp'));
+  const isPrivate = !isOpenToOthers(lstatSync(folder), ownership);
+  // Such as is left of a first sign-in that was stopped at once.
+  if (isPrivate && names.every((name) => parts.includes(name))) return;
+  if (names.includes(foundMarker) || holdsOwn(folder, names, ownership)) return;
+  writeFileSync(
+    join(folder, foundMarker),
+    'This folder was there before authcli used it, so authcli leaves its mode as it is.\n',
+    {
+      mode: 0o600,
+    },
+  );
+}
+
+function shared(path: string, { mode }: Stats): AuthError {
+  const kept = (mode & 0o7777).toString(8).padStart(4, '0');
+  return new AuthError('store', `${path} is shared with others (mode ${kept}): no session is kept there`, {
+    remedy: { kind: 'move_folder', holds: 'sessions', because: 'shared', example: join(path, 'authcli') },
+  });
+}
