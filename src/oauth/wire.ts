@@ -134,7 +134,6 @@ async function exchange(
   const signal = timeLimit(wire.signal, requestTimeoutMs, silence);
   const connection = { proxy: findProxy(new URL(url), wire.env), certificate };
   const about = `${request.method} ${withoutQuery(url)}`;
-  let isAnswered = false;
   try {
     const { ownFetch } = await import('./own-fetch.js');
     if (connection.proxy !== undefined) wire.conceal(connection.proxy.password);
@@ -147,7 +146,6 @@ async function exchange(
     const mostBytes = onSuccess === undefined ? largestAnswer : largestRead;
     const received = response.ok ? onSuccess : undefined;
     const body = await readBody(response, mostBytes, received);
-    isAnswered = true;
     if (body.length > largestAnswer) throw tooLarge();
     // What an error says is for people, and written by far more careless code.
     if (request.method === 'GET' || response.ok) assertDocument(body, url);
@@ -157,7 +155,7 @@ async function exchange(
     // An error of our own is either an answer that we refuse, or no way to the provider; what ended the request is neither.
     const isOwn = error instanceof AuthError && error !== signal.reason;
     // A GET changes nothing.
-    const isAnswerLost = !isAnswered && request.method !== 'GET' && !isOwn && !(error instanceof NotSent);
+    const isAnswerLost = request.method !== 'GET' && !isOwn && !(error instanceof NotSent);
     if (wire.signal.aborted) throw endedBy(wire.signal.reason, isAnswerLost);
     if (isOwn) throw error;
     const cause: unknown = signal.aborted ? signal.reason : error;

@@ -87,6 +87,10 @@ describe('nothing was sent:', () => {
       'a connection behind a proxy that is reset in the handshake',
       async () => isAnswerLost(await https(then((socket) => socket.resetAndDestroy())), await through({})),
     ],
+    [
+      'a connection behind a proxy to somebody who speaks no TLS',
+      async () => isAnswerLost(await https(then((to) => to.end('220 mail\r\n'))), await through({})),
+    ],
     ['an address in the clear elsewhere', () => isAnswerLost('http://login.acme.invalid/token')],
   ])('%s', async (_title, ask) => {
     expect(await ask()).toBe(false);
