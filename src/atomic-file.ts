@@ -40,7 +40,7 @@ export function reserveFile(path: string, size: number): ReservedFile {
     commit(content) {
       orDiscard(() => {
         writeDurably(descriptor, Buffer.from(content));
-        renamePatiently(temporary, path);
+        renameOrWriteAnew(temporary, path, content);
       });
       closeSync(descriptor);
       syncFolder(dirname(path));
@@ -73,6 +73,16 @@ function writeDurably(descriptor: number, bytes: Buffer): void {
   }
   ftruncateSync(descriptor, bytes.length);
   fsyncSync(descriptor);
+}
+
+/** Somebody may have tidied up while this process was frozen. */
+function renameOrWriteAnew(temporary: string, path: string, content: string): void {
+  try {
+    renamePatiently(temporary, path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    writeFileAtomically(path, content);
+  }
 }
 
 /** Windows refuses to rename over a file that another process has open at this moment: EPERM or EBUSY, for a while. */

@@ -1,5 +1,6 @@
 import { AuthClient } from './client/auth-client.js';
 import { Redactor } from './redactor.js';
+import { toldOnce } from './told-once.js';
 import { systemWorld } from './world.js';
 
 export type { AcquiredToken, SilentRequest } from './client/acquired-token.js';
@@ -27,11 +28,13 @@ export interface AuthClientOptions {
 export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
   const world = systemWorld();
   const redactor = new Redactor();
+  const warn = options.onWarning ?? (() => {});
   const mayPrompt = options.mayPrompt ?? false;
   const passphrase = async () => options.passphrase;
   return new AuthClient({
     folder: options.stateFolder ?? world.folders().state,
-    ownership: { uid: world.uid, warn: options.onWarning ?? (() => {}) },
+    ownership: { uid: world.uid, warn },
+    locking: { platform: world.platform, notice: toldOnce(warn) },
     keychain: world.keychain,
     patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 4_000, mayPrompt },
     passphrase: { isRequested: false, open: passphrase, choose: passphrase },

@@ -28,6 +28,7 @@ export interface World {
   /** Of the configuration and of the state. */
   readonly folders: () => Folders;
   readonly workingFolder: () => string;
+  readonly platform: NodeJS.Platform;
   /** Undefined on Windows. */
   readonly uid: number | undefined;
   readonly openBrowser: OpenBrowser;
@@ -58,6 +59,7 @@ export function systemWorld(): World {
     now: () => new Date(),
     folders: () => findFolders(env, platform),
     workingFolder,
+    platform,
     uid: process.getuid?.(),
     async openBrowser(url, command) {
       const { absoluteSearchPath } = await import('./platform/program-search.js');

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { overwriteFile, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
@@ -22,7 +22,6 @@ import type { Session, SessionOwner } from './session.js';
 
 /** An Entra ID token set has about 5 kB, and 20 kB happens; base64 and the summary come on top. */
 const roomForSession = 64 * 1024;
-const orphanedAfterMs = 10 * 60_000;
 
 export interface PendingRefresh {
   /** When a refresh was begun of which nobody knows how it ended; undefined when there is none. */
@@ -48,9 +47,31 @@ export class SessionWriter {
     return this.#underLock(`${fileName}.lock`, () => work(this.reload(fileName)));
   }
 
-  /** Of those who want the session refreshed, one at a time asks for it; it is given what lies there now. */
-  inTurn<T>(fileName: string, work: (latest: StoredSession | undefined) => Promise<T>): Promise<T> {
-    return this.#underLock(`${fileName}.queue`, () => work(this.reload(fileName)));
+  /**
+   * Of those who want the session refreshed, one at a time asks for it; it is given what lies there now.
+   * @param settled answers as soon as what lies there is what was wanted: then nothing is left to wait for
+   */
+  inTurn<T>(
+    fileName: string,
+    work: (latest: StoredSession | undefined) => Promise<T>,
+    settled: (latest: StoredSession | undefined) => Promise<T | undefined>,
+  ): Promise<T> {
+    return this.#underLock(
+      `${fileName}.queue`,
+      () => work(this.reload(fileName)),
+      () => settled(this.reload(fileName)),
+    );
+  }
+
+  /**
+   * True if the session on the disk holds another refresh token than `known`. Then somebody changed it who does not share our locks,
+   * such as a container with a network of its own.
+   */
+  isReplaced({ fileName, session, key }: OpenSession): boolean {
+    const latest = this.#store.load(fileName);
+    if (latest?.kind !== 'session') return true;
+    const opened = openRecord(latest.record, key.bytes, fileName);
+    return opened.kind !== 'opened' || opened.session.refreshToken !== session.refreshToken;
   }
 
   /**
@@ -58,7 +79,6 @@ export class SessionWriter {
    * provider may already have burned the refresh token that lies here.
    */
   beginRefresh({ fileName, key }: OpenSession, now: Date): PendingRefresh {
-    this.#sweep(now);
     const journal = this.#store.path(`${fileName}.refreshing`);
     const interruptedAt = readOwnFile(journal, this.#surroundings.ownership)?.trim() || undefined;
     const reserved = this.#writing(this.#store.path(fileName), (path) => reserveFile(path, roomForSession));
@@ -189,24 +209,18 @@ export class SessionWriter {
     return found;
   }
 
-  #underLock<T>(lockName: string, work: () => Promise<T>): Promise<T> {
-    return withLock(this.#store.path(lockName), this.#surroundings, work);
+  #underLock<T>(
+    lockName: string,
+    work: () => Promise<T>,
+    settled?: () => Promise<T | undefined>,
+  ): Promise<T> {
+    return withLock(this.#store.path(lockName), this.#surroundings, work, settled);
   }
 
   #write(fileName: string, session: Session, key: SealingKey): void {
     this.#writing(this.#store.path(fileName), (path) =>
       writeFileAtomically(path, sealRecord(session, key, fileName)),
     );
-  }
-
-  /** What a killed process left half-written. A write takes milliseconds: what is older than some minutes is nobody's. */
-  #sweep(now: Date): void {
-    for (const name of readdirSync(this.#store.folder)) {
-      if (!name.endsWith('.tmp')) continue;
-      const path = this.#store.path(name);
-      const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-      if (now.getTime() - modified > orphanedAfterMs) removeIfThere(path);
-    }
   }
 
   #setAside(fileName: string): void {
