@@ -26,7 +26,7 @@ export function askRefreshHelper(env: Environment, execPath: string): AskRefresh
         release(child);
         reject(notStarted(reason, cause));
       };
-      const stopWatching = watchStart(child.pid, () => failStart('it hangs; is there a process limit?'));
+      const stopWatching = watchStart(child.pid, () => failStart('it hangs while it starts'));
       child.stdout?.setEncoding('utf8').on('data', (text) => {
         output += String(text);
         if (isReady || !output.includes('\n')) return;

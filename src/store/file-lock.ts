@@ -83,7 +83,9 @@ function notInstalled(): AuthError {
 }
 
 const explanations: Readonly<Record<string, string>> = {
-  ENOLCK: 'its file system gives no locks',
+  // ENOLCK on Linux and on macOS, for which Node has no name.
+  'Unknown system error -37': 'its file system gives no locks',
+  'Unknown system error -77': 'its file system gives no locks',
   ENOSYS: 'its file system knows no locks',
   ENOTSUP: 'its file system knows no locks',
   EOPNOTSUPP: 'its file system knows no locks',
