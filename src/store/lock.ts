@@ -7,8 +7,9 @@ import type { KeySurroundings } from './key-source.js';
 import { NamedLock } from './named-lock.js';
 
 const longestWaitMs = 30_000;
-const shortestPauseMs = 25;
-const longestPauseMs = 100;
+const pauseMs = 25;
+/** A holder may be stopped after it has done what the others wait for. */
+const longestSleepMs = 1_000;
 const patientMs = 2_000;
 
 /** How this system keeps two processes apart. */
@@ -23,6 +24,8 @@ type LockSurroundings = Pick<KeySurroundings, 'folder' | 'ownership' | 'locking'
 export interface Lock {
   /** Takes the lock, unless somebody else has it. */
   tryAcquire(): Promise<boolean>;
+  /** Waits until another try is worth it. */
+  waitForRelease(signal: AbortSignal): Promise<void>;
   /** Gives back whatever was taken. */
   release(): void;
 }
@@ -50,13 +53,14 @@ export async function withLock<T>(
     signal.throwIfAborted();
     const begun = Date.now();
     let isTold = false;
-    for (let tries = 0; !(await lock.tryAcquire()); tries += 1) {
+    while (!(await lock.tryAcquire())) {
       if (!isTold && Date.now() - begun > patientMs) {
         isTold = true;
         waiting('Waiting for another authcli that is working on this session (30 s at most).');
       }
       if (Date.now() - begun > longestWaitMs) throw stillHeld();
-      await pause(pauseMs(tries), undefined, { signal }).catch(() => signal.throwIfAborted());
+      await lock.waitForRelease(signal);
+      signal.throwIfAborted();
       const answer = await settled?.();
       if (answer !== undefined) return answer;
     }
@@ -76,9 +80,10 @@ export async function openLock(
 ): Promise<Lock> {
   const name = await NamedLock.open(folder, basename(path), locking.platform, ownership);
   const file = new FileLock(path);
+  let named: Attempt;
   return {
     async tryAcquire() {
-      const named = await name.tryAcquire();
+      named = await name.tryAcquire();
       if (named.kind === 'held') return false;
       const filed = await file.tryAcquire();
       if (filed.kind !== 'unavailable') return filed.kind === 'acquired';
@@ -88,17 +93,16 @@ export async function openLock(
       locking.notice(`${filed.trouble.message}: ${elsewhere} is not waited for (${advice})`);
       return true;
     },
+    async waitForRelease(signal) {
+      if (named.kind === 'held') await name.waitForRelease(longestSleepMs, signal);
+      // Those who wake up together do not all try at once.
+      await pause(pauseMs * Math.random(), undefined, { signal }).catch(() => {});
+    },
     release() {
       file.release();
       name.release();
     },
   };
-}
-
-/** A hundred processes that try 40 times a second would slow the one that they wait for. */
-function pauseMs(tries: number): number {
-  const longest = Math.min(longestPauseMs, shortestPauseMs * 2 ** (tries / 8));
-  return longest * (0.5 + Math.random() / 2);
 }
 
 function stillHeld(): AuthError {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 
 import { AuthError, systemErrorCode } from '../errors.js';
 import type { Attempt } from './lock.js';
@@ -8,6 +8,7 @@ import type { Ownership } from './own-file.js';
 
 /** An address on Linux has 108 bytes, the first of which is zero for an abstract one. */
 const abstractLength = 107;
+const mostWaiting = 200;
 
 /**
  * A lock that is held by listening under a name: an abstract Unix socket on Linux, a named pipe on Windows. It needs no native module.
@@ -16,6 +17,8 @@ const abstractLength = 107;
 export class NamedLock {
   readonly #address: string | undefined;
   #server: Server | undefined;
+  /** Of those who wait. They are told nothing: that their connection ends is what they wait for. */
+  readonly #waiting = new Set<Socket>();
 
   private constructor(address: string | undefined) {
     this.#address = address;
@@ -43,15 +46,43 @@ export class NamedLock {
     return this.#listen(this.#address);
   }
 
+  /**
+   * Settles when the holder gives the name back or dies, at the latest after `longestMs`. Nobody polls: a hundred processes that try 40
+   * times a second would slow the one that they wait for.
+   */
+  waitForRelease(longestMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const connection = connect(this.#address ?? '').resume();
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        connection.destroy();
+        resolve();
+      };
+      const timer = setTimeout(end, longestMs);
+      signal.addEventListener('abort', end);
+      // Where there is nobody any more, or no room, the next try tells.
+      connection.on('error', end).on('close', end);
+    });
+  }
+
   release(): void {
     this.#server?.close();
     this.#server = undefined;
+    for (const connection of this.#waiting) connection.destroy();
+  }
+
+  /** No connection keeps this process alive, and nothing that somebody sends is read. */
+  #keep(connection: Socket): void {
+    this.#waiting.add(connection.pause().unref());
+    connection.on('error', () => {}).on('close', () => this.#waiting.delete(connection));
   }
 
   #listen(path: string): Promise<Attempt> {
     return new Promise((resolve) => {
-      // Any user can connect; nobody is answered, and no connection keeps this process alive.
-      const server = createServer((caller) => caller.destroy()).unref();
+      const server = createServer((connection) => this.#keep(connection)).unref();
+      // Any user can connect. Those for whom there is no room try again from time to time.
+      server.maxConnections = mostWaiting;
       server.on('error', (error) => {
         const isHeld = systemErrorCode(error) === 'EADDRINUSE';
         resolve(isHeld ? { kind: 'held' } : { kind: 'unavailable', trouble: noName(error) });
