@@ -51,7 +51,7 @@ export function reserveFile(path: string, size: number): ReservedFile {
     commit(content) {
       orDiscard(() => {
         writeDurably(descriptor, Buffer.from(content));
-        renamePatiently(temporary, path);
+        renameOrWriteAnew(temporary, path, content);
       });
       closeSync(descriptor);
       syncFolder(dirname(path));
@@ -112,6 +112,16 @@ function writeDurably(descriptor: number, bytes: Buffer): void {
   }
   ftruncateSync(descriptor, bytes.length);
   whereKnown(unknownForFiles, () => fsyncSync(descriptor));
+}
+
+/** Somebody may have tidied up while this process was frozen. */
+function renameOrWriteAnew(temporary: string, path: string, content: string): void {
+  try {
+    patiently(() => renameSync(temporary, path));
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    writeFileAtomically(path, content);
+  }
 }
 
 /** Without it the rename itself may be undone by a power cut. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { AuthClient } from './client/auth-client.js';
 import { Redactor } from './redactor.js';
 import { assertVerifiedTls } from './verified-tls.js';
+import { toldOnce } from './told-once.js';
 import { systemWorld } from './world.js';
 
 export type { AcquiredToken, SilentRequest } from './client/acquired-token.js';
@@ -40,12 +41,14 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
   const world = systemWorld();
   assertVerifiedTls(world.env);
   const redactor = new Redactor();
+  const warn = options.onWarning ?? (() => {});
   const mayPrompt = options.mayPrompt ?? false;
   const passphrase = async () => options.passphrase;
   return new AuthClient({
     // Kept whole: the refresh helper stands in another folder, and a program may go to one.
     folder: options.stateFolder === undefined ? world.folders().state : resolve(options.stateFolder),
-    ownership: { uid: world.uid, warn: options.onWarning ?? (() => {}) },
+    ownership: { uid: world.uid, warn },
+    locking: { platform: world.platform, notice: toldOnce(warn) },
     keychain: world.keychain,
     patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 4_000, mayPrompt },
     passphrase: { isRequested: false, open: passphrase, choose: passphrase },

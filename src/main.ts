@@ -42,9 +42,13 @@ export async function serveRefreshRequest(input: AsyncIterable<unknown>, world: 
   let text = '';
   for await (const chunk of input) text += String(chunk);
   const request: RefreshRequest = JSON.parse(text);
-  const ownership = { uid: world.uid, warn: () => {} };
-  return JSON.stringify(await serveRefresh(request, { ownership, now: world.now, env: world.env }));
+  const { uid, platform, now, env } = world;
+  const surroundings = { ownership: { uid, warn: ignore }, locking: { platform, notice: ignore }, now, env };
+  return JSON.stringify(await serveRefresh(request, surroundings));
 }
+
+/** The process that asked tells the person what there is to tell. */
+function ignore(): void {}
 
 /** `authcli token` stands in prompts and loops: its plain forms need no command tree. All else, and all that is wrong, goes there. */
 function parsePlainToken(argv: readonly string[]): Invocation | undefined {

@@ -15,7 +15,11 @@ const twoDays = 48 * hour;
 function clockAt(machine: Machine, aheadMs: number): Partial<World> {
   const now = () => new Date(Date.now() + aheadMs);
   const ownership = { uid: process.getuid?.(), warn: () => {} };
-  return { now, askRefreshHelper: (request) => serveRefresh(request, { ownership, now, env: machine.env }) };
+  const locking = { platform: process.platform, notice: () => {} };
+  return {
+    now,
+    askRefreshHelper: (request) => serveRefresh(request, { ownership, locking, now, env: machine.env }),
+  };
 }
 
 describe('a clock that was two days ahead at the last refresh, and is right again', () => {

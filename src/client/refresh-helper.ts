@@ -4,8 +4,9 @@ import type { Provider } from '../providers/provider.js';
 import { Redactor } from '../redactor.js';
 import type { Remedy } from '../remedy.js';
 import { openRecord } from '../store/seal.js';
-import { SessionStore, type OpenSession } from '../store/session-store.js';
+import { SessionStore, type OpenSession, type StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
+import { sweep } from '../store/sweep.js';
 import { timeLimit } from '../time-limit.js';
 import { isNewerThan, isUsable, type TokenNeed } from './acquired-token.js';
 import { refreshUnderLock } from './refresh-under-lock.js';
@@ -41,6 +42,9 @@ export type RefreshReply =
 /** Its own retry included; waiting for the lock before it has a limit of its own. */
 const longestRefreshMs = 28_000;
 
+/** A session that somebody else changes again and again is left to them. */
+const mostTries = 3;
+
 /** Hands a request to a detached process and brings its reply; rejects when it ends without one. */
 export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) => Promise<RefreshReply>;
 
@@ -50,7 +54,7 @@ export type AskRefreshHelper = (request: RefreshRequest, signal: AbortSignal) =>
  */
 export async function serveRefresh(
   request: RefreshRequest,
-  world: Pick<ClientSurroundings, 'ownership' | 'now' | 'env'>,
+  world: Pick<ClientSurroundings, 'ownership' | 'locking' | 'now' | 'env'>,
 ): Promise<RefreshReply> {
   const traces: string[] = [];
   const { conceal, redact } = new Redactor();
@@ -74,33 +78,52 @@ export async function serveRefresh(
 async function refreshOnce(request: RefreshRequest, surroundings: ClientSurroundings): Promise<void> {
   const store = new SessionStore(surroundings);
   const writer = new SessionWriter(store);
-  await writer.exclusively(request.fileName, async (found) => {
-    if (found === undefined || found.summary.ended !== null)
-      throw sessionOver(found?.summary.provider ?? 'the provider', 'it was ended meanwhile');
-    const bytes = Buffer.from(request.key, 'base64');
-    const opened = openRecord(found.record, bytes, request.fileName);
-    if (opened.kind !== 'opened')
-      throw new AuthError('store', 'the session changed while its refresh was being started');
-    const { session } = opened;
-    const isNew = isNewerThan(request.askedAt, session, request, surroundings.now());
-    if (isNew || (!request.forceRefresh && isUsable(session, request, surroundings.now()))) return;
-    const open: OpenSession = {
-      fileName: request.fileName,
-      session,
-      key: { reference: found.record.key, bytes },
-    };
-    const signal = timeLimit(surroundings.signal, longestRefreshMs, noAnswer());
-    const limited = { ...surroundings, signal };
-    const client = await reconnect(request.provider, request.authentication, limited);
-    try {
-      await refreshUnderLock(open, client, request, writer, limited);
-    } catch (error) {
-      if (error instanceof AuthError && error.code === 'protocol') {
-        forgetServerMetadata(request.provider, limited);
-      }
-      throw error;
+  await writer.exclusively(request.fileName, async (latest) => {
+    // A refresh must not fail because what others left behind cannot be removed.
+    await sweep(store.folder, request.fileName, surroundings.now(), surroundings).catch(() => {});
+    let found = latest;
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      if ((await refreshFound(found, request, writer, surroundings)) !== 'replaced') return;
+      found = writer.reload(request.fileName);
     }
+    throw new AuthError('network', 'another authcli, which this one cannot see, changes the same session', {
+      remedy: { kind: 'advice', text: 'try again in a moment' },
+    });
   });
+}
+
+/** Somebody without our locks may have refreshed the session while the provider refused us: then that newer session counts. */
+async function refreshFound(
+  found: StoredSession | undefined,
+  request: RefreshRequest,
+  writer: SessionWriter,
+  surroundings: ClientSurroundings,
+): Promise<'refreshed' | 'replaced'> {
+  if (found === undefined || found.summary.ended !== null)
+    throw sessionOver(found?.summary.provider ?? 'the provider', 'it was ended meanwhile');
+  const bytes = Buffer.from(request.key, 'base64');
+  const opened = openRecord(found.record, bytes, request.fileName);
+  if (opened.kind !== 'opened')
+    throw new AuthError('store', 'the session changed while its refresh was being started');
+  const { session } = opened;
+  const isNew = isNewerThan(request.askedAt, session, request, surroundings.now());
+  if (isNew || (!request.forceRefresh && isUsable(session, request, surroundings.now()))) return 'refreshed';
+  const open: OpenSession = {
+    fileName: request.fileName,
+    session,
+    key: { reference: found.record.key, bytes },
+  };
+  const signal = timeLimit(surroundings.signal, longestRefreshMs, noAnswer());
+  const limited = { ...surroundings, signal };
+  const client = await reconnect(request.provider, request.authentication, limited);
+  try {
+    return await refreshUnderLock(open, client, request, writer, limited);
+  } catch (error) {
+    if (error instanceof AuthError && error.code === 'protocol') {
+      forgetServerMetadata(request.provider, limited);
+    }
+    throw error;
+  }
 }
 
 function noAnswer(): AuthError {

@@ -26,14 +26,19 @@ export async function refreshSession(
 ): Promise<AcquiredToken> {
   const askedAt = surroundings.now().toISOString();
   const writer = new SessionWriter(store);
-  return writer.inTurn(stored.fileName, async (found) => {
+  const usable = (session: Session): AcquiredToken | undefined => {
+    if (!request.forceRefresh && isUsable(session, request, surroundings.now()))
+      return currentToken(session, request);
+    // What another process has fetched since is as new as what we would fetch.
+    if (isNewerThan(askedAt, session, request, surroundings.now()))
+      return newToken(session, request, surroundings);
+    return undefined;
+  };
+  const refresh = async (found: StoredSession | undefined): Promise<AcquiredToken> => {
     const open = await openAlive(found, stored, store);
     const known = open.session;
-    if (!request.forceRefresh && isUsable(known, request, surroundings.now()))
-      return currentToken(known, request);
-    // What another process has fetched since is as new as what we would fetch.
-    if (isNewerThan(askedAt, known, request, surroundings.now()))
-      return newToken(known, request, surroundings);
+    const acquired = usable(known);
+    if (acquired !== undefined) return acquired;
     try {
       assertWorthAsking(known, request, surroundings);
       await askHelper(open, provider, request, askedAt, surroundings);
@@ -42,7 +47,11 @@ export async function refreshSession(
     }
     const latest = await openAlive(writer.reload(stored.fileName), stored, store);
     return newToken(latest.session, request, surroundings);
-  });
+  };
+  // Those who wait take the new token as soon as it lies there, not one after the other.
+  return writer.inTurn(stored.fileName, refresh, async (found) =>
+    usable((await openAlive(found, stored, store)).session),
+  );
 }
 
 async function openAlive(

@@ -15,14 +15,17 @@ import type { ClientSurroundings } from './surroundings.js';
 /** Others wait for the lock meanwhile, 30 s at most. */
 const longestPauseMs = 10_000;
 
-/** Asks the provider and makes its answer durable; the caller holds the session's lock. */
+/**
+ * Asks the provider and makes its answer durable; the caller holds the session's lock.
+ * @returns `replaced` if the refresh token was refused, and the session on the disk holds another one by now
+ */
 export async function refreshUnderLock(
   open: OpenSession,
   client: Client,
   target: TokenTarget,
   writer: SessionWriter,
   surroundings: ClientSurroundings,
-): Promise<void> {
+): Promise<'refreshed' | 'replaced'> {
   const { session } = open;
   const pending = writer.beginRefresh(open, surroundings.now());
   let answer: Answer;
@@ -36,7 +39,11 @@ export async function refreshUnderLock(
   }
   if (answer.kind === 'refreshed') {
     pending.commit(refreshed(session, answer, target, surroundings.now()));
-    return;
+    return 'refreshed';
+  }
+  if (writer.isReplaced(open)) {
+    pending.abandon(false);
+    return 'replaced';
   }
   const at = surroundings.now().toISOString();
   const reason = describeEnd(answer.reason, pending.interruptedAt);

@@ -27,7 +27,7 @@ export async function signInOnce(
   store: SessionStore,
   surroundings: ClientSurroundings,
 ): Promise<SignedIn> {
-  const { ownership, signal, now } = surroundings;
+  const { signal, now } = surroundings;
   const redirect = chooseRedirect(provider.redirect, request.redirect);
   assertPossible(redirect, request, conversation);
   const begunAt = now().toISOString();
@@ -36,10 +36,10 @@ export async function signInOnce(
   if (redirect.kind === 'elsewhere')
     return signIn(provider, request, redirect, conversation, store, surroundings);
   const note = loginNote(provider, request, store, surroundings);
-  const lock = await openLock(note.lockPath, ownership);
+  const lock = await openLock(note.lockPath, surroundings);
   try {
     let shown: URL | undefined;
-    while (!lock.isTaken()) {
+    while (!(await lock.tryAcquire())) {
       const open = note.read();
       if (open === 'other')
         return await signIn(provider, request, redirect, conversation, store, surroundings);
@@ -57,7 +57,7 @@ export async function signInOnce(
       note.remove,
     );
   } finally {
-    lock.free();
+    lock.release();
   }
 }
 

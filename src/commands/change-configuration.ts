@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+
 import { assertChangeable, editConfiguration } from '../providers/edit-configuration.js';
 import { withLock } from '../store/lock.js';
 import { clientSurroundings, configurationFile, type Context } from './command.js';
@@ -10,8 +12,6 @@ export async function changeConfiguration(
 ): Promise<void> {
   const file = configurationFile(context);
   assertChangeable(file);
-  const { ownership, signal, waiting } = clientSurroundings(context);
-  await withLock(`${file.path}.lock`, { ownership, signal, waiting }, () =>
-    editConfiguration(file, path, value),
-  );
+  const surroundings = { ...clientSurroundings(context), folder: dirname(file.path) };
+  await withLock(`${file.path}.lock`, surroundings, () => editConfiguration(file, path, value));
 }

@@ -139,6 +139,7 @@ export function clientSurroundings(
     },
     folder: world.folders().state,
     ownership: { uid: world.uid, warn: terminal.warn },
+    locking: { platform: world.platform, notice: terminal.warnOnce },
     keychain: world.keychain,
     patience: { timeoutMs: mayPrompt ? timeoutMs : Math.min(timeoutMs, keychainCallMs), mayPrompt },
     passphrase: bounds.passphrase ?? passphraseFromEnvironment(world, terminal),

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import { AuthError } from '../errors.js';
+import type { Locking } from './lock.js';
 import type { Keychain, KeychainTrouble, Patience } from './keychain.js';
 import { readOwnFile } from './own-file.js';
 import { keyLength, stretch } from './seal.js';
@@ -14,6 +15,7 @@ export interface KeySurroundings extends StoreFolder {
   readonly keychain: () => Promise<Keychain>;
   readonly patience: Patience;
   readonly passphrase: PassphraseSource;
+  readonly locking: Locking;
   readonly signal: AbortSignal;
   /** Told to a person who is kept waiting. */
   readonly waiting: (what: string) => void;

@@ -1,96 +1,112 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { AuthError } from '../errors.js';
+import { FileLock } from './file-lock.js';
 import type { KeySurroundings } from './key-source.js';
-import { noSurprise, storeTrouble, type Ownership } from './own-file.js';
+import { NamedLock } from './named-lock.js';
 
 const longestWaitMs = 30_000;
-const betweenTriesMs = 25;
+const pauseMs = 25;
+/** A holder may be stopped after it has done what the others wait for. */
+const longestSleepMs = 1_000;
 const patientMs = 2_000;
 
-type LockSurroundings = Pick<KeySurroundings, 'ownership' | 'signal' | 'waiting'>;
-
-export interface Lock {
-  /** Takes it, if nobody else has it. */
-  isTaken(): boolean;
-  free(): void;
+/** How this system keeps two processes apart. */
+export interface Locking {
+  readonly platform: NodeJS.Platform;
+  /** Told to a person who has not asked for quiet; the same text is shown once. */
+  readonly notice: (text: string) => void;
 }
 
+type LockSurroundings = Pick<KeySurroundings, 'folder' | 'ownership' | 'locking'>;
+
+export interface Lock {
+  /** Takes the lock, unless somebody else has it. */
+  tryAcquire(): Promise<boolean>;
+  /** Waits until another try is worth it. */
+  waitForRelease(signal: AbortSignal): Promise<void>;
+  /** Gives back whatever was taken. */
+  release(): void;
+}
+
+/** The outcome of one try. A part that does not work here is `unavailable`: the other one then has to do. */
+export type Attempt =
+  | { readonly kind: 'acquired' | 'held' }
+  | { readonly kind: 'unavailable'; readonly trouble: AuthError };
+
 /**
- * Runs `work` while no other process does so under the same path. The kernel holds the lock (OFD lock, flock, LockFileEx),
- * so it is free the instant its holder dies; the file stays, because removing it would let two holders in.
+ * Runs `work` while no other process does so under the same path. The kernel holds the lock, so it is free the instant its holder
+ * dies; the file stays, because removing it would let two holders in.
+ * @param surroundings `folder` keeps the random part of the lock's name
+ * @param settled is asked between two tries: its answer ends the wait, and the lock is not needed any more
  */
 export async function withLock<T>(
   path: string,
-  { ownership, signal, waiting }: LockSurroundings,
+  surroundings: LockSurroundings & Pick<KeySurroundings, 'signal' | 'waiting'>,
   work: () => Promise<T>,
+  settled?: () => Promise<T | undefined>,
 ): Promise<T> {
-  const lock = await openLock(path, ownership);
+  const { signal, waiting } = surroundings;
+  const lock = await openLock(path, surroundings);
   try {
     signal.throwIfAborted();
     const begun = Date.now();
     let isTold = false;
-    while (!lock.isTaken()) {
+    while (!(await lock.tryAcquire())) {
       if (!isTold && Date.now() - begun > patientMs) {
         isTold = true;
         waiting('Waiting for another authcli that is working on this session (30 s at most).');
       }
-      if (Date.now() - begun > longestWaitMs) {
-        throw new AuthError('timeout', 'another authcli has been working on this session for 30 seconds', {
-          hint: 'run the same command again, or look for a stuck authcli process',
-        });
-      }
-      await pause(betweenTriesMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+      if (Date.now() - begun > longestWaitMs) throw stillHeld();
+      await lock.waitForRelease(signal);
+      signal.throwIfAborted();
+      const answer = await settled?.();
+      if (answer !== undefined) return answer;
     }
     return await work();
   } finally {
-    lock.free();
+    lock.release();
   }
 }
 
-/** Nobody's yet. */
-export async function openLock(path: string, ownership: Ownership): Promise<Lock> {
-  const tryLock = await loadTryLock();
-  if (tryLock === undefined) {
-    ownership.warn('this system has no file lock that authcli can use: do not run several authcli at once');
-    return { isTaken: () => true, free: () => {} };
-  }
-  const descriptor = openLockFile(path);
+/**
+ * Opens the lock file without acquiring the lock. Every build takes the same two locks in the same order: first the name, then the
+ * file. One of them is enough; builds that have both are kept apart from builds that have one.
+ */
+export async function openLock(
+  path: string,
+  { folder, ownership, locking }: LockSurroundings,
+): Promise<Lock> {
+  const name = await NamedLock.open(folder, basename(path), locking.platform, ownership);
+  const file = new FileLock(path);
+  let named: Attempt;
   return {
-    isTaken: () => isGranted(tryLock, descriptor, path),
-    // Closing frees the lock.
-    free: () => closeSync(descriptor),
+    async tryAcquire() {
+      named = await name.tryAcquire();
+      if (named.kind === 'held') return false;
+      const filed = await file.tryAcquire();
+      if (filed.kind !== 'unavailable') return filed.kind === 'acquired';
+      if (named.kind === 'unavailable') throw filed.trouble;
+      const elsewhere = 'an authcli in another container or on another machine that shares the folder';
+      const advice = 'AUTHCLI_STATE_DIR names another folder';
+      locking.notice(`${filed.trouble.message}: ${elsewhere} is not waited for (${advice})`);
+      return true;
+    },
+    async waitForRelease(signal) {
+      if (named.kind === 'held') await name.waitForRelease(longestSleepMs, signal);
+      // Those who wake up together do not all try at once.
+      await pause(pauseMs * Math.random(), undefined, { signal }).catch(() => {});
+    },
+    release() {
+      file.release();
+      name.release();
+    },
   };
 }
 
-/** A pipe in its place would hang the open, a link would have us lock somebody else's file. */
-function openLockFile(path: string): number {
-  try {
-    const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT | noSurprise, 0o600);
-    if (fstatSync(descriptor).isFile()) return descriptor;
-    closeSync(descriptor);
-  } catch (error) {
-    throw storeTrouble('lock', path, error);
-  }
-  throw new AuthError('store', `${path} is not a regular file`, { hint: `move it away: ${path}` });
-}
-
-/** Some network file systems know no locks. */
-function isGranted(tryLock: (descriptor: number) => boolean, descriptor: number, path: string): boolean {
-  try {
-    return tryLock(descriptor);
-  } catch (error) {
-    throw storeTrouble('lock', path, error);
-  }
-}
-
-/** There is no build for musl (Alpine), and optional dependencies may be left out. */
-async function loadTryLock(): Promise<((descriptor: number) => boolean) | undefined> {
-  try {
-    const { default: native } = await import('fs-native-extensions');
-    return native.tryLock;
-  } catch {
-    return undefined;
-  }
+function stillHeld(): AuthError {
+  return new AuthError('timeout', 'another authcli has been working on this session for 30 seconds', {
+    remedy: { kind: 'advice', text: 'run the same command again, or look for a stuck authcli process' },
+  });
 }

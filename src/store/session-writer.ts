@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { patiently, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
@@ -20,8 +20,6 @@ import {
   type StoredSession,
 } from './session-store.js';
 import type { Session, SessionOwner } from './session.js';
-
-const orphanedAfterMs = 10 * 60_000;
 
 /**
  * Keeps the session of a sign-in. One that brought no refresh token may take something over from the session in whose place it
@@ -46,9 +44,33 @@ export class SessionWriter {
     return this.#underLock(`${fileName}.lock`, () => work(this.reload(fileName)));
   }
 
-  /** Of those who want the session refreshed, one at a time asks for it; it is given what lies there now. */
-  inTurn<T>(fileName: string, work: (latest: StoredSession | undefined) => Promise<T>): Promise<T> {
-    return this.#underLock(`${fileName}.queue`, () => work(this.reload(fileName)));
+  /**
+   * Of those who want the session refreshed, one at a time asks for it; it is given what lies there now.
+   * @param settled answers as soon as what lies there is what was wanted: then nothing is left to wait for
+   */
+  inTurn<T>(
+    fileName: string,
+    work: (latest: StoredSession | undefined) => Promise<T>,
+    settled: (latest: StoredSession | undefined) => Promise<T | undefined>,
+  ): Promise<T> {
+    return this.#underLock(
+      `${fileName}.queue`,
+      () => work(this.reload(fileName)),
+      () => settled(this.reload(fileName)),
+    );
+  }
+
+  /**
+   * True if the session on the disk holds another refresh token than `known`. Then somebody changed it who does not share our locks,
+   * such as a container with a network of its own.
+   */
+  isReplaced({ fileName, session, key }: OpenSession): boolean {
+    const latest = this.#store.load(fileName);
+    if (latest?.kind !== 'session') return true;
+    const opened = openRecord(latest.record, key.bytes, fileName);
+    if (opened.kind !== 'opened') return true;
+    const { refreshToken, unverifiedRefreshToken } = opened.session;
+    return refreshToken !== session.refreshToken || unverifiedRefreshToken !== session.unverifiedRefreshToken;
   }
 
   /**
@@ -56,7 +78,6 @@ export class SessionWriter {
    * provider may already have burned the refresh token that lies here.
    */
   beginRefresh({ fileName, key }: OpenSession, now: Date): PendingRefresh {
-    this.#sweep(now);
     const seal = (session: Session) => sealRecord(session, key, fileName);
     return beginRefresh(this.#store.path(fileName), seal, now, this.#surroundings.ownership);
   }
@@ -162,24 +183,18 @@ export class SessionWriter {
     return found;
   }
 
-  #underLock<T>(lockName: string, work: () => Promise<T>): Promise<T> {
-    return withLock(this.#store.path(lockName), this.#surroundings, work);
+  #underLock<T>(
+    lockName: string,
+    work: () => Promise<T>,
+    settled?: () => Promise<T | undefined>,
+  ): Promise<T> {
+    return withLock(this.#store.path(lockName), this.#surroundings, work, settled);
   }
 
   #write(fileName: string, session: Session, key: SealingKey): void {
     this.#writing(this.#store.path(fileName), (path) =>
       writeFileAtomically(path, sealRecord(session, key, fileName)),
     );
-  }
-
-  /** What a killed process left half-written. A write takes milliseconds: what is older than some minutes is nobody's. */
-  #sweep(now: Date): void {
-    for (const name of readdirSync(this.#store.folder)) {
-      if (!name.endsWith('.tmp')) continue;
-      const path = this.#store.path(name);
-      const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-      if (now.getTime() - modified > orphanedAfterMs) removeIfThere(path);
-    }
   }
 
   #setAside(fileName: string): void {

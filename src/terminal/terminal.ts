@@ -4,6 +4,7 @@ import type { AuthError } from '../errors.js';
 import type { World } from '../world.js';
 import { Redactor } from '../redactor.js';
 import { redactedLine } from '../remote-text.js';
+import { toldOnce } from '../told-once.js';
 
 export interface TerminalOptions {
   readonly quiet?: boolean | undefined;
@@ -44,6 +45,9 @@ export class Terminal {
   readonly say = (text: string): void => this.#line(undefined, undefined, text);
 
   readonly warn = (text: string): void => this.#line('warning:', 'yellow', this.#shown(text));
+
+  /** A limit of this machine that --quiet need not hear of; however often it is met, one line tells it. */
+  readonly warnOnce = toldOnce((text) => this.notice(text, { text: 'warning:', style: 'yellow' }));
 
   readonly hint = (text: string): void => this.#line('hint:', 'cyan', this.#shown(text));
 

@@ -18,6 +18,14 @@ export function childrenOf(parent: number): number[] {
   });
 }
 
+/** Linux only. */
+export function processesOf(user: number): number[] {
+  return processIds().filter((pid) => {
+    const [status = ''] = orNone(() => [readFileSync(`/proc/${pid}/status`, 'utf8')]);
+    return Number(/^Uid:\t(\d+)/m.exec(status)?.[1]) === user;
+  });
+}
+
 export function killIfThere(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');

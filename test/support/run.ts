@@ -103,6 +103,13 @@ export function behind(machine: Machine, ...starter: readonly string[]): Machine
   };
 }
 
+/** The same machine, with another build of the program. @param program its launcher */
+export function withBuild(machine: Machine, program: string): Machine {
+  const start: Machine['start'] = (argv, more, starter) =>
+    startProgram(argv, { ...machine.env, ...more }, starter, program);
+  return { ...machine, start, spawn: (argv, more) => start(argv, more).outcome };
+}
+
 /** Root ignores mode bits; without this capability it does not. */
 export const obeyingModes = ['setpriv', '--bounding-set=-dac_override'];
 
@@ -152,8 +159,9 @@ function startProgram(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
   starter: readonly string[] = [],
+  program = launcher,
 ): RunningProgram {
-  const [command = '', ...args] = [...starter, execPath, launcher, ...argv];
+  const [command = '', ...args] = [...starter, execPath, program, ...argv];
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
   let stderr = '';

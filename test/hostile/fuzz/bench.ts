@@ -50,6 +50,7 @@ export async function newBench(): Promise<Bench> {
         askRefreshHelper: (request) =>
           serveRefresh(request, {
             ownership: { uid: getuid?.(), warn: () => {} },
+            locking: { platform: 'linux' as const, notice: () => {} },
             now: () => new Date(),
             env: {},
           }),
