@@ -28,4 +28,6 @@ export type Remedy =
   /** Change a file by hand. */
   | { readonly kind: 'edit_file'; readonly path: string; readonly change: string }
   /** In words that name no command and no option of ours. */
-  | { readonly kind: 'advice'; readonly text: string };
+  | { readonly kind: 'advice'; readonly text: string }
+  /** Sign in as the account that was named, or name the one that signed in. */
+  | { readonly kind: 'right_account'; readonly subject: string | null };

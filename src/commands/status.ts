@@ -2,7 +2,8 @@ import { AuthClient } from '../client/auth-client.js';
 import type { Provider } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
 import type { StoredSession } from '../store/session-store.js';
-import { accountLabel, canRefresh, type SessionSummary } from '../store/session.js';
+import { distinctLabel, publicAccount } from '../store/account.js';
+import { canRefresh, type SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
 import { clientSurroundings, configuration, type Command, type Context } from './command.js';
 
@@ -47,11 +48,11 @@ function all(client: AuthClient, { terminal, globals }: Context): StoredSession[
   for (const { message } of damaged) terminal.warn(message);
   return sessions
     .filter(({ store }) => globals.store === undefined || store === globals.store)
-    .toSorted((a, b) => sortKey(a).localeCompare(sortKey(b)));
+    .toSorted((a, b) => sortKey(a, sessions).localeCompare(sortKey(b, sessions)));
 }
 
-function sortKey({ summary }: StoredSession): string {
-  return `${summary.provider} ${accountLabel(summary.account)}`;
+function sortKey({ summary }: StoredSession, sessions: readonly StoredSession[]): string {
+  return `${summary.provider} ${distinctLabel(summary, sessions)}`;
 }
 
 function stateOf(session: SessionSummary, now: Date): State {
@@ -66,7 +67,7 @@ function describe(session: StoredSession, client: AuthClient, now: Date): object
   return {
     provider,
     issuer,
-    account,
+    account: publicAccount(account),
     scope,
     state: stateOf(session.summary, now),
     expiresAt,
@@ -77,6 +78,8 @@ function describe(session: StoredSession, client: AuthClient, now: Date): object
 }
 
 function tabulate(sessions: readonly StoredSession[], client: AuthClient, now: Date): string {
+  // Those that are not shown here, too.
+  const everySession = client.getSessions().sessions;
   return formatTable(
     ['', 'PROVIDER', 'ACCOUNT', 'STATE', 'TOKEN', 'STORE', 'SCOPE'],
     sessions.map((session) => {
@@ -84,7 +87,7 @@ function tabulate(sessions: readonly StoredSession[], client: AuthClient, now: D
       return [
         client.isCurrent(session) ? '*' : '',
         summary.provider,
-        accountLabel(summary.account),
+        distinctLabel(summary, everySession),
         explain(stateOf(summary, now), summary),
         expiry(summary.expiresAt, now),
         store,

@@ -6,7 +6,13 @@ import type { Session } from './session.js';
 
 type Secrets = Pick<
   Session,
-  'accessToken' | 'otherAccessTokens' | 'refreshToken' | 'unverifiedRefreshToken' | 'idToken' | 'proofKey'
+  | 'accessToken'
+  | 'otherAccessTokens'
+  | 'refreshToken'
+  | 'unverifiedRefreshToken'
+  | 'idToken'
+  | 'proofKey'
+  | 'requestDigest'
 >;
 
 export type OpenedRecord =
@@ -33,6 +39,7 @@ export function sealRecord(session: Session, key: SealingKey, fileName: string):
     unverifiedRefreshToken,
     idToken,
     proofKey,
+    requestDigest,
     ...summary
   } = session;
   const secrets: Secrets = {
@@ -42,6 +49,7 @@ export function sealRecord(session: Session, key: SealingKey, fileName: string):
     unverifiedRefreshToken,
     idToken,
     proofKey,
+    requestDigest,
   };
   const header = formatHeader(summary, key.reference);
   const nonce = randomBytes(nonceLength);
@@ -62,7 +70,7 @@ export function openRecord(record: SealedRecord, key: Buffer, fileName: string):
     // What the tag vouches for was written by sealRecord.
     const secrets: Secrets = JSON.parse(text + decipher.final('utf8'));
     // Absent in what the first versions wrote.
-    const absent = { proofKey: null, unverifiedRefreshToken: null };
+    const absent = { proofKey: null, unverifiedRefreshToken: null, requestDigest: null };
     return { kind: 'opened', session: { ...record.summary, ...absent, ...secrets } };
   } catch {
     return { kind: fingerprint(key) === record.key.fingerprint ? 'damaged' : 'wrong_key' };

@@ -6,7 +6,8 @@ import { fetchKey, storeOf, wrongKey, type KeySurroundings, type StoreName } fro
 import { assertOwnFolder, readOwnFile, storeTrouble } from './own-file.js';
 import { openRecord } from './seal.js';
 import { parseRecord, type SealedRecord, type SealingKey } from './session-record.js';
-import { isAccount, type Session, type SessionOwner, type SessionSummary } from './session.js';
+import { findNamed, type AccountName } from './account.js';
+import type { Session, SessionOwner, SessionSummary } from './session.js';
 
 /** A session as it is found, before its key is asked for. */
 export interface StoredSession {
@@ -59,19 +60,21 @@ export class SessionStore {
     };
   }
 
-  /** The session of the named account, else of the current one. */
-  find(owner: SessionOwner, who?: string): StoredSession | undefined {
-    let trouble: AuthError | undefined;
-    for (const found of this.loadAll(owner)) {
-      if (found.kind === 'session') {
-        if (who === undefined || isAccount(found.summary.account, who)) return found;
-      } else {
-        // The current one, or none can be: then nothing else is meant.
-        if (who === undefined) throw found.trouble;
-        trouble ??= found.trouble;
-      }
+  /** The session of the named account, else of the current one, where it is kept in that store. */
+  find(owner: SessionOwner, name?: AccountName, store?: StoreName): StoredSession | undefined {
+    const found = this.loadAll(owner);
+    const isThere = (one: StoredSession) => store === undefined || one.store === store;
+    if (name === undefined) {
+      const [current] = found;
+      if (current?.kind === 'unreadable') throw current.trouble;
+      return current !== undefined && isThere(current) ? current : undefined;
     }
-    if (trouble !== undefined) throw trouble;
+    const sessions = found.filter((one) => one.kind === 'session').filter(isThere);
+    const named = findNamed(sessions, name);
+    if (named !== undefined) return named;
+    // It may be the one that is meant.
+    const unreadable = found.find((one) => one.kind === 'unreadable');
+    if (unreadable !== undefined) throw unreadable.trouble;
     return undefined;
   }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { overwriteFile, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
 import { systemErrorCode } from '../errors.js';
+import type { Account } from './account.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
@@ -125,6 +126,11 @@ export class SessionWriter {
       this.makeCurrent(saved);
       return saved;
     });
+  }
+
+  /** What is known of the person by now; the caller holds the session's lock. */
+  writeAccount({ fileName, session, key }: OpenSession, account: Account): void {
+    this.#write(fileName, { ...session, account }, key);
   }
 
   makeCurrent({ fileName, summary }: StoredSession): void {

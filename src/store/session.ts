@@ -1,10 +1,4 @@
-/** Who signed in. A provider without ID tokens names nobody: then `sub` is null. */
-export interface Account {
-  readonly sub: string | null;
-  readonly username: string | null;
-  readonly email: string | null;
-  readonly name: string | null;
-}
+import type { Account } from './account.js';
 
 export interface AccessToken {
   readonly value: string;
@@ -57,6 +51,8 @@ export interface Session extends SessionSummary {
   readonly idToken: string | null;
   /** What the tokens are bound to (RFC 9449): a private key, PEM. */
   readonly proofKey: string | null;
+  /** What the sign-in asked for; null where an earlier authcli made it. Sealed, because a parameter of it may be a secret. */
+  readonly requestDigest: string | null;
 }
 
 /** What a session belongs to. A name alone is not enough: its configuration may be changed by others. */
@@ -71,13 +67,4 @@ export interface SessionOwner {
 /** Whether the provider may still be asked for a new token. */
 export function canRefresh({ refreshable, refreshExpiresAt }: SessionSummary, now: Date): boolean {
   return refreshable && (!refreshExpiresAt || Date.parse(refreshExpiresAt) > now.getTime());
-}
-
-/** How a person would name the account. */
-export function accountLabel(account: Account): string {
-  return account.email ?? account.username ?? account.name ?? account.sub ?? 'unknown account';
-}
-
-export function isAccount(account: Account, who: string): boolean {
-  return account.sub === who || account.email === who || account.username === who;
 }
