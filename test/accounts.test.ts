@@ -118,18 +118,18 @@ test('login --if-needed asks nobody while a session gives tokens, refreshes in s
   expect(third.pages).toHaveLength(1);
 });
 
-describe('login --if-needed signs in where the session is not what is asked for', () => {
-  /** Jane has signed in; how often somebody had to go to the browser for this login. */
-  async function visits(first: string[], second: string[], options?: ProviderOptions): Promise<number> {
-    const { machine } = await newcomer({ AUTHCLI_STORE: 'file' }, options);
-    const login = ['login', '-q', '--prompt', 'consent'];
-    expect(await machine.run([...login, ...first], browserOf(approves))).toMatchObject({ exitCode: 0 });
-    const browser = browserOf(approves);
-    const again = await machine.run([...login, '--if-needed', ...second], browser);
-    expect(again).toMatchObject({ exitCode: 0, stdout: '' });
-    return browser.pages.length;
-  }
+/** How often Jane has to go to the browser for the second login. */
+async function visits(first: string[], second: string[], options?: ProviderOptions): Promise<number> {
+  const { machine } = await newcomer({ AUTHCLI_STORE: 'file' }, options);
+  const login = ['login', '-q', '--prompt', 'consent'];
+  expect(await machine.run([...login, ...first], browserOf(approves))).toMatchObject({ exitCode: 0 });
+  const browser = browserOf(approves);
+  const again = await machine.run([...login, '--if-needed', ...second], browser);
+  expect(again).toMatchObject({ exitCode: 0, stdout: '' });
+  return browser.pages.length;
+}
 
+describe('login --if-needed signs in where the session is not what is asked for', () => {
   test.each<[string, string[], ProviderOptions?]>([
     ['a scope that was not granted', ['--scope', 'openid offline_access address']],
     ['another kind of sign-in', ['--acr-values', 'phr']],

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -109,35 +110,41 @@ test('a valid token is given out while a login is open', async () => {
   expect(await machine.spawn(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
 });
 
-describe('a login that waited until another one had ended', () => {
-  /**
-   * The second login has seen no sign-in of another kind: the first was still asking the provider for its metadata, and the
-   * second is stopped until `meanwhile` is over.
-   */
-  async function overtaken(
-    { acme, machine }: Newcomer,
-    argv: readonly string[],
-    meanwhile: () => Promise<void> = async () => {},
-  ): Promise<Outcome> {
-    let answerMetadata = () => {};
-    const held = new Promise<void>((resolve) => (answerMetadata = resolve));
-    const isAsked = new Promise<void>((resolve) => {
-      acme.answerNext('/.well-known/openid-configuration', () => (resolve(), held));
+/**
+ * The second login has seen no sign-in of another kind: the first was still asking the provider for its metadata, and the
+ * second is stopped until `meanwhile` is over.
+ */
+async function overtaken(
+  { acme, machine }: Newcomer,
+  argv: readonly string[],
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<Outcome> {
+  const metadata = new EventEmitter();
+  const isAsked = new Promise<void>((resolve) => {
+    acme.answerNext('/.well-known/openid-configuration', async () => {
+      resolve();
+      await once(metadata, 'answer');
     });
-    const first = pendingLogin(machine);
-    await isAsked;
-    const second = machine.start(['login', '-q', '--prompt', 'consent', '--browser', agent, ...argv]);
-    onTestFinished(() => void second.child.kill('SIGKILL'));
-    const lock = join(machine.folder, 'state', 'sessions', 'acme@login.lock');
-    await until(() => holdersOf(lock).includes(second.pid), 10_000);
-    second.child.kill('SIGSTOP');
-    answerMetadata();
-    expect(await (await first).signIn()).toMatchObject({ exitCode: 0 });
-    await meanwhile();
-    second.child.kill('SIGCONT');
-    return second.outcome;
-  }
+  });
+  const first = pendingLogin(machine);
+  await isAsked;
+  const second = machine.start(['login', '-q', '--prompt', 'consent', '--browser', agent, ...argv]);
+  onTestFinished(() => void second.child.kill('SIGKILL'));
+  const lock = join(machine.folder, 'state', 'sessions', 'acme@login.lock');
+  await until(() => holdersOf(lock).includes(second.pid), 10_000);
+  second.child.kill('SIGSTOP');
+  metadata.emit('answer');
+  expect(await (await first).signIn()).toMatchObject({ exitCode: 0 });
+  await meanwhile();
+  second.child.kill('SIGCONT');
+  return second.outcome;
+}
 
+function grants({ acme }: Newcomer): (string | undefined)[] {
+  return acme.requestsTo('/token').map(({ parameters }) => parameters['grant_type']);
+}
+
+describe('a login that waited until another one had ended', () => {
   test('gets its session where it asks for the same, also when that was refreshed since', async () => {
     const known = await newcomer();
     const refresh = async () => {
@@ -191,10 +198,6 @@ describe('a login that waited until another one had ended', () => {
     expect(await overtaken(known, [], signOut)).toMatchObject({ exitCode: 0, stdout: '' });
     expect(grants(known)).toHaveLength(2);
   });
-
-  function grants({ acme }: Newcomer): (string | undefined)[] {
-    return acme.requestsTo('/token').map(({ parameters }) => parameters['grant_type']);
-  }
 });
 
 test('a third login of another kind, which ended while the first was open, is not what the second waited for', async () => {
@@ -206,14 +209,15 @@ test('a third login of another kind, which ended while the first was open, is no
   process.kill(first.pid, 'SIGKILL');
   expect(await second.outcome).toMatchObject({ exitCode: 0, stdout: '' });
   expect(acme.requestsTo('/token')).toHaveLength(2);
-  expect(JSON.parse((await machine.spawn(['token', '--json'])).stdout).scope).toContain('offline_access');
+  const { stdout } = await machine.spawn(['token', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({ scope: expect.stringContaining('offline_access') });
 });
 
 test('an old session is not taken for a new one because the clock was ahead when it was made', async () => {
   const { acme, machine } = await newcomer();
   const argv = ['login', '-q', '--prompt', 'consent'];
-  const now = () => new Date(Date.now() + 120_000);
-  expect(await machine.run(argv, { ...browserOf(approves), now })).toMatchObject({ exitCode: 0 });
+  const ahead = { ...browserOf(approves), now: () => new Date(Date.now() + 120_000) };
+  expect(await machine.run(argv, ahead)).toMatchObject({ exitCode: 0 });
   expect(await machine.run(argv, browserOf(approves))).toMatchObject({ exitCode: 0 });
   expect(acme.requestsTo('/token')).toHaveLength(2);
 });

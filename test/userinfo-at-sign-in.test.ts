@@ -45,7 +45,8 @@ describe('an ID token that says no more than the sub', () => {
     });
     expect(known.acme.requestsTo('/me')).toHaveLength(1);
     expect(openedSession(known.machine).account).toEqual({ ...jane, emailVerified: true });
-    expect(JSON.parse((await known.machine.run(['token', '--json'])).stdout).account).toEqual(jane);
+    const { stdout } = await known.machine.run(['token', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ account: jane });
     expect(known.acme.requestsTo('/me')).toHaveLength(1);
   });
 
@@ -190,15 +191,15 @@ test.each([[[]], [['-a', 'jane@acme.test']], [['-a', 'jane-4711']]])(
   },
 );
 
-describe('whoami', () => {
-  /** Signed in when userinfo had nothing to say. */
-  async function unnamed(): Promise<Newcomer> {
-    const known = await withIdTokensOf(idTokenWith());
-    known.acme.answerNext('/me', { status: 500 });
-    expect(await signIn(known)).toMatchObject({ exitCode: 0 });
-    return known;
-  }
+/** Signed in when userinfo had nothing to say. */
+async function unnamed(): Promise<Newcomer> {
+  const known = await withIdTokensOf(idTokenWith());
+  known.acme.answerNext('/me', { status: 500 });
+  expect(await signIn(known)).toMatchObject({ exitCode: 0 });
+  return known;
+}
 
+describe('whoami', () => {
   test('keeps what it learns, and the tokens as they are', async () => {
     const { machine } = await unnamed();
     const before = openedSession(machine);

@@ -48,9 +48,9 @@ export function isSameName(one: string, other: string): boolean {
   return folded(one) === folded(other);
 }
 
-/** A small letter may have a composed form where its capital has none. */
+/** Composed at the end: a small letter may have a composed form where its capital has none. */
 function folded(name: string): string {
-  return name.normalize('NFC').toLowerCase().normalize('NFC');
+  return name.toLowerCase().normalize('NFC');
 }
 
 /**
