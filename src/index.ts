@@ -17,8 +17,9 @@ export type {
 export type { SignedOut, SignOutRequest } from './client/sign-out.js';
 export { AuthError, type ErrorCode } from './errors.js';
 export type { Provider } from './providers/provider.js';
+export type { Account } from './store/account.js';
 export type { SessionListing, StoredSession } from './store/session-store.js';
-export type { Account, SessionSummary } from './store/session.js';
+export type { SessionSummary } from './store/session.js';
 
 export interface AuthClientOptions {
   /** Where sessions are kept; by default the command's own folder, so that a program and the command share them. */

@@ -58,4 +58,6 @@ export type Remedy =
         | 'no_modes';
       /** One that would do. */
       readonly example?: string | undefined;
-    };
+    }
+  /** Sign in as the account that was named, or name the one that signed in. */
+  | { readonly kind: 'right_account'; readonly subject: string | null };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { newcomer, type Newcomer } from './support/newcomer.js';
+import type { ProviderOptions } from './support/provider-configuration.js';
 import type { Machine } from './support/run.js';
 import { approves, approvesAs, browserOf } from './support/user-agents.js';
 
@@ -115,4 +116,63 @@ test('login --if-needed asks nobody while a session gives tokens, refreshes in s
   const third = browserOf(approves);
   expect(await machine.run(login, third)).toMatchObject({ exitCode: 0 });
   expect(third.pages).toHaveLength(1);
+});
+
+/** How often Jane has to go to the browser for the second login. */
+async function visits(first: string[], second: string[], options?: ProviderOptions): Promise<number> {
+  const { machine } = await newcomer({ AUTHCLI_STORE: 'file' }, options);
+  const login = ['login', '-q', '--prompt', 'consent'];
+  expect(await machine.run([...login, ...first], browserOf(approves))).toMatchObject({ exitCode: 0 });
+  const browser = browserOf(approves);
+  const again = await machine.run([...login, '--if-needed', ...second], browser);
+  expect(again).toMatchObject({ exitCode: 0, stdout: '' });
+  return browser.pages.length;
+}
+
+describe('login --if-needed signs in where the session is not what is asked for', () => {
+  test.each<[string, string[], ProviderOptions?]>([
+    ['a scope that was not granted', ['--scope', 'openid offline_access address']],
+    ['another kind of sign-in', ['--acr-values', 'phr']],
+    ['a sign-in of a certain age', ['--max-age', '1h']],
+    ['tokens that are bound to a key', ['--dpop'], { proofs: 'taken' }],
+    ['consent to more', ['--consent-scope', 'address']],
+    ['a parameter that may mean anything', ['--auth-param', 'tenant=a']],
+  ])('%s', async (_title, second, options) => {
+    expect(await visits([], second, options)).toBe(1);
+  });
+
+  test('another account', async () => {
+    const { machine } = await signedInAs('jane@acme.test');
+    const browser = browserOf(approvesAs('john@acme.test'));
+    const argv = ['login', '-q', '--prompt', 'consent', '--if-needed', '-a', 'john'];
+    expect(await machine.run(argv, browser)).toMatchObject({ exitCode: 0 });
+    expect(browser.pages).toHaveLength(1);
+  });
+
+  test.each<[string, string[], string[], ProviderOptions?]>([
+    ['fewer scopes than were granted', [], ['--scope', 'openid email']],
+    ['the same parameters again', ['--auth-param', 'tenant=a'], ['--auth-param', 'tenant=a']],
+    ['the same kind of sign-in again', ['--acr-values', 'phr'], ['--acr-values', 'phr']],
+    ['a key again', ['--dpop'], ['--dpop'], { proofs: 'taken' }],
+    ['the same age while it is not over', ['--max-age', '1h'], ['--max-age', '1h']],
+    ['only how the person is asked', [], ['--login-hint', 'jane', '--ui-locales', 'de']],
+  ])('but not for %s', async (_title, first, second, options) => {
+    expect(await visits(first, second, options)).toBe(0);
+  });
+
+  test('an age that is over', async () => {
+    const { machine } = await newcomer();
+    const login = ['login', '-q', '--prompt', 'consent', '--max-age', '30m', '--if-needed'];
+    expect(await machine.run(login, browserOf(approves))).toMatchObject({ exitCode: 0 });
+    const browser = browserOf(async (url) => ({ url, status: 0, body: '' }));
+    const later = { ...browser, now: () => new Date(Date.now() + 45 * 60_000) };
+    expect(await machine.run([...login, '--timeout', '1s'], later)).toMatchObject({ exitCode: 8 });
+    expect(browser.pages).toHaveLength(1);
+  });
+
+  test('and makes the account that it finds the current one', async () => {
+    const { machine } = await signedInAs('jane@acme.test', 'john@acme.test');
+    expect(await machine.run(['login', '-q', '--if-needed', '-a', 'Jane'])).toMatchObject({ exitCode: 0 });
+    expect(await whoIsCurrent(machine)).toEqual({ token: 'jane@acme.test', status: 'jane@acme.test' });
+  });
 });

@@ -192,6 +192,18 @@ describe('Microsoft Entra ID, with the preset', () => {
     ).toEqual(['authorization_code', 'refresh_token']);
   });
 
+  test('a user principal name is who is expected, although there is no e-mail address', async () => {
+    const { entra, machine } = await added(contoso);
+    expect(await login(machine, '-a', 'John@contoso.example')).toMatchObject({ exitCode: 3, stdout: '' });
+    expect(await login(machine, '-a', 'Jane@Contoso.Example')).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(await machine.spawn(['token', '-a', 'jane@contoso.example'])).toMatchObject({ exitCode: 0 });
+    const asked = entra.requestsTo(`/${contoso}/oauth2/v2.0/authorize`);
+    expect(asked.map(({ parameters }) => parameters['login_hint'])).toEqual([
+      'John@contoso.example',
+      'Jane@Contoso.Example',
+    ]);
+  });
+
   const placeForTenant = (good: Claims) => String(good['iss']).replace(contoso, '{tenantid}');
   const wrongIssuer = 'unexpected JWT "iss"';
   const noTenant = 'the ID token is refused: it names no tenant (tid)';

@@ -1,11 +1,6 @@
 import { AuthError } from '../errors.js';
-import {
-  accountLabel,
-  isOfWrongClock,
-  type AccessToken,
-  type Account,
-  type Session,
-} from '../store/session.js';
+import { accountLabel, type Account } from '../store/account.js';
+import { isOfWrongClock, type AccessToken, type Session } from '../store/session.js';
 
 /** What an access token is asked for; nothing of it means: as at the sign-in. */
 export interface TokenTarget {
@@ -103,6 +98,8 @@ interface StoredClaims {
   readonly iss?: unknown;
   readonly exp?: unknown;
   readonly nonce?: unknown;
+  readonly auth_time?: unknown;
+  readonly acr?: unknown;
 }
 
 /** Of an ID token whose signature was verified when it came. */

@@ -2,7 +2,9 @@ import { AuthError } from '../errors.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import { SessionStore, type SessionListing, type StoredSession } from '../store/session-store.js';
-import { accountLabel } from '../store/session.js';
+import { accountLabel, distinctLabel, isSameName, labelWithSub } from '../store/account.js';
+import type { SessionSummary } from '../store/session.js';
+import { accountNameAt } from './account-name.js';
 import { currentToken, isUsable, type AcquiredToken, type SilentRequest } from './acquired-token.js';
 import type { EndSessionConversation, EndSessionRequest, SessionEnd } from './end-session.js';
 import type { InteractiveRequest, SignedIn, SignInConversation } from './interactive.js';
@@ -52,19 +54,37 @@ export class AuthClient {
     return signInOnce(provider, request, conversation, this.#store, this.#surroundings);
   }
 
+  /**
+   * A session that gives tokens without a person and is what `request` would bring, whatever store it would bring it to;
+   * undefined where only a sign-in helps.
+   */
+  async findAlive(
+    provider: Provider,
+    request: InteractiveRequest,
+    filter: SessionFilter,
+  ): Promise<StoredSession | undefined> {
+    const { findAlive } = await import('./find-alive.js');
+    return findAlive(provider, request, filter, this, this.#store, this.#surroundings.now());
+  }
+
   /** The sessions that are kept, of one provider or of all. */
   getSessions(provider?: Provider): SessionListing {
     return this.#store.list(provider && ownerOf(provider));
   }
 
   findSession(provider: Provider, { account, store }: SessionFilter): StoredSession | undefined {
-    const found = this.#store.find(ownerOf(provider), account);
-    return store === undefined || found?.store === store ? found : undefined;
+    const name = account === undefined ? undefined : accountNameAt(provider, account);
+    return this.#store.find(ownerOf(provider), name, store);
   }
 
   /** The file names of those that a command takes which names no account. */
   currentFileNames(): ReadonlySet<string> {
     return this.#store.currentFileNames();
+  }
+
+  /** How a person would name the account of a session: with its sub where another one of that provider looks the same. */
+  labelOf(summary: SessionSummary): string {
+    return distinctLabel(summary, this.#store.list().sessions);
   }
 
   /** The claims of the ID token, completed by userinfo. */
@@ -114,10 +134,21 @@ export class AuthClient {
     if (account === undefined || sessions.length === 0) {
       return new AuthError('login_required', `not signed in to ${name}`, { hint: login });
     }
-    const known = sessions.map(({ summary }) => accountLabel(summary.account)).join(', ');
-    return new AuthError('login_required', `${account} is not signed in to ${name} (signed in: ${known})`, {
-      hint: `${login} -a ${account}`,
-    });
+    // One that is shown by this name all the same: the e-mail address is not verified, or it is a username that looks like one.
+    const isShownSo = (summary: SessionSummary) => isSameName(accountLabel(summary.account), account);
+    const known = sessions.map(({ summary }) =>
+      isShownSo(summary) ? labelWithSub(summary.account) : distinctLabel(summary, sessions),
+    );
+    const subjects = sessions.flatMap(({ summary }) =>
+      isShownSo(summary) && summary.account.sub !== null ? [summary.account.sub] : [],
+    );
+    return new AuthError(
+      'login_required',
+      `${account} is not signed in to ${name} (signed in: ${known.join(', ')})`,
+      subjects.length > 0
+        ? { remedy: { kind: 'choose_account', subjects } }
+        : { hint: `${login} -a ${account}` },
+    );
   }
 }
 

@@ -24,10 +24,14 @@ import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import { oneLine, redactedLine } from '../remote-text.js';
-import { accountLabel, type Session } from '../store/session.js';
+import { distinctLabel } from '../store/account.js';
+import type { Session } from '../store/session.js';
+import { accountNameAt } from './account-name.js';
 import { connect } from './connect.js';
-import { askWho, assertExpected, newSession, textClaim } from './new-session.js';
+import { identify } from './identify.js';
+import { newSession } from './new-session.js';
 import { revokeReplaced, takeOverRefreshToken } from './replaced-session.js';
+import { requestDigest } from './request-digest.js';
 import { aborted, showInBrowser } from './show-in-browser.js';
 import type { ClientSurroundings } from './surroundings.js';
 
@@ -120,18 +124,19 @@ export async function signIn(
       }),
     ]);
     const replaced: Session[] = [];
-    const signedIn = await answering(received, conversation, surroundings.redact, async () => {
+    const expected = request.account === undefined ? undefined : accountNameAt(provider, request.account);
+    const signedIn = await answering(received, conversation, store, surroundings.redact, async () => {
       const tokenSet = await transaction.redeem(received.url);
-      const claims = tokenSet.claims ?? (await askWho(client, tokenSet, proofKey, surroundings));
-      const session = newSession(provider, tokenSet, claims, proofKey, asked.scope, surroundings.now());
-      assertExpected(session.account, request.account);
+      const { account, acr } = await identify(client, tokenSet, proofKey, expected, surroundings);
+      const session = newSession(provider, tokenSet, {
+        account,
+        proofKey,
+        scope: asked.scope,
+        requestDigest: requestDigest(provider, request),
+        at: surroundings.now(),
+      });
       const takeOver = (earlier: Session) => takeOverRefreshToken(session, earlier, replaced, surroundings);
-      return {
-        stored: await keep(session, takeOver),
-        session,
-        requestedScope: asked.scope,
-        acr: textClaim(claims, 'acr'),
-      };
+      return { stored: await keep(session, takeOver), session, requestedScope: asked.scope, acr };
     });
     for (const earlier of replaced) await revokeReplaced(earlier, client, surroundings);
     return signedIn;
@@ -223,13 +228,15 @@ function withoutAnswer(reason: unknown, about: Parameters<typeof adviceToRegiste
 async function answering(
   received: ReceivedResponse,
   conversation: SignInConversation,
+  store: SessionStore,
   redact: (text: string) => string,
   work: () => Promise<SignedIn>,
 ): Promise<SignedIn> {
   try {
     const result = await work();
-    const { provider, account } = result.stored.summary;
-    await received.respond({ kind: 'signed_in', provider, account: oneLine(accountLabel(account)) });
+    const { summary } = result.stored;
+    const account = oneLine(distinctLabel(summary, store.list().sessions));
+    await received.respond({ kind: 'signed_in', provider: summary.provider, account });
     return result;
   } catch (error) {
     const failure = explain(error);

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { removeIfThere, writeFileAtomically } from '../atomic-file.js';
@@ -8,17 +7,21 @@ import { ownerOf, type Provider } from '../providers/provider.js';
 import { chooseRedirect, type Redirect } from '../providers/redirect.js';
 import { openLock } from '../store/lock.js';
 import { readOwnFile } from '../store/own-file.js';
-import type { SessionStore } from '../store/session-store.js';
+import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
-import { isAccount } from '../store/session.js';
+import type { Session } from '../store/session.js';
+import { findNamed } from '../store/account.js';
+import { accountNameAt } from './account-name.js';
 import { signIn, type InteractiveRequest, type SignedIn, type SignInConversation } from './interactive.js';
+import { requestDigest } from './request-digest.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 const betweenTriesMs = 100;
 
 /**
  * Whoever asks for a sign-in that another process has under way is shown where that one went, and gets its session; nobody
- * is asked twice. A sign-in of another kind (other scopes, another account) goes its own way.
+ * is asked twice. A sign-in of another kind (other scopes, another account) goes its own way, and its session is never taken
+ * for one of this kind.
  */
 export async function signInOnce(
   provider: Provider,
@@ -27,10 +30,12 @@ export async function signInOnce(
   store: SessionStore,
   surroundings: ClientSurroundings,
 ): Promise<SignedIn> {
-  const { signal, now } = surroundings;
+  const { signal } = surroundings;
   const redirect = chooseRedirect(provider.redirect, request.redirect);
   assertPossible(redirect, request, conversation);
-  const begunAt = now().toISOString();
+  const { sessions: before } = store.list(ownerOf(provider));
+  // Several that are known by that name: only a sub says which of them is wanted.
+  if (request.account !== undefined) findNamed(before, accountNameAt(provider, request.account));
   new SessionWriter(store).makeFolders();
   // What the person brings belongs into the terminal that shows the URL for it: another process has nothing to wait for.
   if (redirect.kind === 'elsewhere')
@@ -51,7 +56,7 @@ export async function signInOnce(
     }
     // Of a process that was killed.
     note.remove();
-    const signedIn = await signedInSince(begunAt, provider, request, store);
+    const signedIn = await signedInSince(before, provider, request, store, signal);
     if (signedIn !== undefined) return signedIn;
     return await signIn(provider, request, redirect, conversation, store, surroundings, note.write).finally(
       note.remove,
@@ -96,8 +101,7 @@ function loginNote(
   { ownership }: ClientSurroundings,
 ): LoginNote {
   const path = store.loginPath(ownerOf(provider));
-  const { browser: _browser, redirect: _redirect, ...wanted } = request;
-  const kind = hash('sha256', JSON.stringify([provider, wanted]));
+  const kind = requestDigest(provider, request);
   return {
     lockPath: `${path}.lock`,
     write: (address) => writeFileAtomically(path, `${kind} ${address}\n`),
@@ -109,19 +113,43 @@ function loginNote(
   };
 }
 
+/**
+ * The session that the same request has made in another process since. By what was there `before`, not by the time: a clock that
+ * was set back in between would make an old sign-in look new.
+ */
 async function signedInSince(
-  begunAt: string,
+  before: readonly StoredSession[],
   provider: Provider,
-  { account, scope }: InteractiveRequest,
+  request: InteractiveRequest,
   store: SessionStore,
+  signal: AbortSignal,
 ): Promise<SignedIn | undefined> {
-  const stored = store
-    .list(ownerOf(provider))
-    .sessions.find(
-      ({ summary }) =>
-        summary.signedInAt >= begunAt && (account === undefined || isAccount(summary.account, account)),
-    );
-  if (stored === undefined) return undefined;
-  const { session } = await store.open(stored);
-  return { stored, session, requestedScope: scope ?? provider.scope ?? stored.summary.scope };
+  const known = new Set(before.map(signInOf));
+  for (const stored of store.list(ownerOf(provider)).sessions) {
+    if (known.has(signInOf(stored)) || stored.summary.ended !== null) continue;
+    const session = await openIfPossible(stored, store, signal);
+    if (session?.requestDigest !== requestDigest(provider, request)) continue;
+    return { stored, session, requestedScope: request.scope ?? provider.scope ?? stored.summary.scope };
+  }
+  return undefined;
+}
+
+/** A refresh keeps it. */
+function signInOf({ fileName, summary }: StoredSession): string {
+  return `${fileName} ${summary.signedInAt}`;
+}
+
+/** One that cannot be opened is not known to be of this kind. */
+async function openIfPossible(
+  stored: StoredSession,
+  store: SessionStore,
+  signal: AbortSignal,
+): Promise<Session | undefined> {
+  try {
+    return (await store.open(stored)).session;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof AuthError) return undefined;
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
 import { AuthClient } from '../client/auth-client.js';
-import type { SignedIn } from '../client/interactive.js';
+import type { InteractiveRequest, SignedIn } from '../client/interactive.js';
 import { AuthError } from '../errors.js';
 import { assertChangeable, loadEditor } from '../providers/edit-configuration.js';
 import { assertProviderName, issuerFault, nameOfIssuer, type Provider } from '../providers/provider.js';
@@ -7,7 +7,7 @@ import type { ChosenProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
 import { oneLine } from '../remote-text.js';
 import type { StoredSession } from '../store/session-store.js';
-import { accountLabel } from '../store/session.js';
+import { publicAccount } from '../store/account.js';
 import { chosenBrowser } from './browser-options.js';
 import { changeConfiguration } from './change-configuration.js';
 import { namesProof, withClient } from './client-options.js';
@@ -38,7 +38,7 @@ export const login: Command<typeof loginOptions> = {
     const provider = withClient(known, options, context);
     const isChanged = isNew || provider.client !== known.client;
     if (options.ifNeeded) {
-      const alive = await findAlive(provider, context);
+      const alive = await findAlive(provider, options, context);
       if (alive !== undefined) return report(alive, context);
     }
     if (isChanged) assertChangeable(configurationFile(context));
@@ -51,23 +51,18 @@ export const login: Command<typeof loginOptions> = {
   },
 };
 
-/** A session that still gives a token, if need be by a refresh; undefined where only a person can help. */
-async function findAlive(provider: Provider, context: Context): Promise<StoredSession | undefined> {
+/** As if it had just been signed in to: it becomes the provider's current one. */
+async function findAlive(
+  provider: Provider,
+  options: LoginOptions,
+  context: Context,
+): Promise<StoredSession | undefined> {
   const { account, store } = context.globals;
   const client = new AuthClient(clientSurroundings(context, { timeoutMs: fiveMinutes }));
-  try {
-    await client.acquireTokenSilent(provider, {
-      account,
-      store,
-      kind: 'access',
-      minTtlMs: 60_000,
-      forceRefresh: false,
-    });
-    return client.findSession(provider, { account, store });
-  } catch (error) {
-    if (error instanceof AuthError && error.code === 'login_required') return undefined;
-    throw error;
-  }
+  const request = await interactiveRequest(options, context);
+  const alive = await client.findAlive(provider, request, { account, store });
+  if (alive !== undefined && !client.currentFileNames().has(alive.fileName)) await client.makeCurrent(alive);
+  return alive;
 }
 
 /** The sign-in itself, also for `token --login`. */
@@ -76,9 +71,8 @@ export async function signInAs(
   context: Context,
   options: LoginOptions = {},
 ): Promise<SignedIn> {
-  const { world, terminal, globals } = context;
-  const chosenStore = globals.store ?? (await ownConfiguration(context)).store;
-  if (options.passphrase && chosenStore !== 'file') {
+  const { world, terminal } = context;
+  if (options.passphrase && (await chosenStore(context)) !== 'file') {
     throw new AuthError('usage', '--passphrase goes with --store file', {
       hint: 'authcli login --store file --passphrase',
     });
@@ -96,30 +90,7 @@ export async function signInAs(
   try {
     const signedIn = await new AuthClient(surroundings).acquireTokenInteractive(
       provider,
-      {
-        store: chosenStore ?? 'keychain',
-        account: globals.account,
-        scope: options.scope && scopeOf(options.scope),
-        prompt: options.prompt,
-        responseMode: options.responseMode,
-        par: options.par,
-        dpop: options.dpop,
-        loginHint: options.loginHint,
-        consentScope: options.consentScope && scopeOf(options.consentScope, '--consent-scope'),
-        maxAgeSeconds: options.maxAge === undefined ? undefined : Math.floor(options.maxAge / 1000),
-        acrValues: options.acrValues?.join(' '),
-        claims: options.claims,
-        resource: options.resource,
-        audience: options.audience,
-        parameters: {
-          ...(options.domainHint !== undefined && { domain_hint: options.domainHint }),
-          ...(options.uiLocales && { ui_locales: options.uiLocales.join(' ') }),
-          ...Object.fromEntries(options.authParam ?? []),
-        },
-        tokenParameters: Object.fromEntries(options.tokenParam ?? []),
-        redirect: { uri: options.redirectUri, host: options.listen, ports: options.port?.flat() },
-        browser: chosenBrowser(options, world),
-      },
+      await interactiveRequest(options, context),
       screen,
     );
     await screen.close();
@@ -130,6 +101,39 @@ export async function signInAs(
   } finally {
     await screen.close();
   }
+}
+
+/** What the command line asks of a sign-in. */
+async function interactiveRequest(options: LoginOptions, context: Context): Promise<InteractiveRequest> {
+  const { world, globals } = context;
+  return {
+    store: await chosenStore(context),
+    account: globals.account,
+    scope: options.scope && scopeOf(options.scope),
+    prompt: options.prompt,
+    responseMode: options.responseMode,
+    par: options.par,
+    dpop: options.dpop,
+    loginHint: options.loginHint,
+    consentScope: options.consentScope && scopeOf(options.consentScope, '--consent-scope'),
+    maxAgeSeconds: options.maxAge === undefined ? undefined : Math.floor(options.maxAge / 1000),
+    acrValues: options.acrValues?.join(' '),
+    claims: options.claims,
+    resource: options.resource,
+    audience: options.audience,
+    parameters: {
+      ...(options.domainHint !== undefined && { domain_hint: options.domainHint }),
+      ...(options.uiLocales && { ui_locales: options.uiLocales.join(' ') }),
+      ...Object.fromEntries(options.authParam ?? []),
+    },
+    tokenParameters: Object.fromEntries(options.tokenParam ?? []),
+    redirect: { uri: options.redirectUri, host: options.listen, ports: options.port?.flat() },
+    browser: chosenBrowser(options, world),
+  };
+}
+
+async function chosenStore(context: Context): Promise<StoreName> {
+  return context.globals.store ?? (await ownConfiguration(context)).store ?? 'keychain';
 }
 
 async function chooseProvider(
@@ -240,15 +244,25 @@ function warnOfWeakSignIn({ acr }: SignedIn, { acrValues }: LoginOptions, { term
   );
 }
 
-function report(stored: StoredSession, { world, terminal, globals }: Context): void {
+function report(stored: StoredSession, context: Context): void {
+  const { world, terminal, globals } = context;
   const { provider, issuer, account, scope, expiresAt, refreshable } = stored.summary;
   if (globals.json) {
-    const answer = { provider, issuer, account, scope, expiresAt, refreshable, store: stored.store };
+    const answer = {
+      provider,
+      issuer,
+      account: publicAccount(account),
+      scope,
+      expiresAt,
+      refreshable,
+      store: stored.store,
+    };
     world.stdout.write(`${JSON.stringify(answer)}\n`);
     return;
   }
   const place = stored.store === 'keychain' ? "under the system's keychain" : 'in a sealed file';
-  terminal.notice(`Signed in to ${provider} as ${accountLabel(account)}; the session is kept ${place}.`, {
+  const who = new AuthClient(clientSurroundings(context)).labelOf(stored.summary);
+  terminal.notice(`Signed in to ${provider} as ${who}; the session is kept ${place}.`, {
     text: '✓',
     style: 'green',
   });

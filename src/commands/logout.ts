@@ -1,3 +1,4 @@
+import { accountNameAt } from '../client/account-name.js';
 import { AuthClient } from '../client/auth-client.js';
 import type { SignedOut, SignOutRequest } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
@@ -8,8 +9,8 @@ import {
   type KnownProviders,
 } from '../providers/resolve-provider.js';
 import type { Provider } from '../providers/provider.js';
-import type { StoredSession } from '../store/session-store.js';
-import { accountLabel, isAccount } from '../store/session.js';
+import { findNamed, isAccount, publicAccount } from '../store/account.js';
+import { belongsTo, type StoredSession } from '../store/session-store.js';
 import { browserOptions, chosenBrowser } from './browser-options.js';
 import { allProviders, clientSurroundings, type Command, type Context } from './command.js';
 import { endSessions } from './end-sessions.js';
@@ -35,12 +36,14 @@ export const logout: Command<typeof logoutOptions> = {
     if (sessions.length === 0) terminal.notice('not signed in: there is nothing to log out of');
     const signedOut: SignedOut[] = [];
     const failures: unknown[] = [];
-    for (const session of sessions) {
+    // Before any of them is gone that another one looks like.
+    const labelled = sessions.map((session) => ({ session, who: client.labelOf(session.summary) }));
+    for (const { session, who } of labelled) {
       try {
         const provider = findOwner(known, session.summary);
-        const done = await signOut(client, session, { revoke: !options.noRevoke, provider });
+        const done = await signOut(client, session, who, { revoke: !options.noRevoke, provider });
         signedOut.push(done);
-        report(done, context);
+        report(done, who, context);
       } catch (error) {
         failures.push(error);
       }
@@ -60,11 +63,10 @@ function choose(
 ): readonly StoredSession[] {
   const { provider: named, account, store } = context.globals;
   if (all) {
-    const sessions = listed(client, context).filter(
-      ({ summary }) =>
-        (named === undefined || summary.provider === named) &&
-        (account === undefined || isAccount(summary.account, account)),
+    const ofProvider = listed(client, context).filter(
+      ({ summary }) => named === undefined || summary.provider === named,
     );
+    const sessions = account === undefined ? ofProvider : onlyNamed(ofProvider, account, known);
     // A name that neither the configuration nor a session knows is a mistake.
     if (named !== undefined && sessions.length === 0) resolveProvider(known, named);
     return sessions;
@@ -82,7 +84,7 @@ function choose(
       (summary.project === null ||
         provider === undefined ||
         summary.project.file === provider.project?.file) &&
-      (account === undefined || isAccount(summary.account, account)),
+      (account === undefined || isAccount(summary.account, accountNameAt(provider, account))),
   );
   if (left.length === 0 && 'fault' in chosen) throw chosen.fault;
   if (left.length < 2) return left;
@@ -103,6 +105,19 @@ function resolveOrFault(
   }
 }
 
+/** One of each provider; a name that fits several there ends the command before anything is revoked. */
+function onlyNamed(
+  sessions: readonly StoredSession[],
+  account: string,
+  known: KnownProviders,
+): readonly StoredSession[] {
+  return sessions.filter((session) => {
+    const { summary } = session;
+    const sameOwner = sessions.filter((other) => belongsTo(other.summary, summary));
+    return findNamed(sameOwner, accountNameAt(findOwner(known, summary), account)) === session;
+  });
+}
+
 function listed(client: AuthClient, { terminal, globals }: Context): StoredSession[] {
   const { sessions, damaged } = client.getSessions();
   for (const { message } of damaged) terminal.warn(message);
@@ -112,32 +127,32 @@ function listed(client: AuthClient, { terminal, globals }: Context): StoredSessi
 async function signOut(
   client: AuthClient,
   session: StoredSession,
+  who: string,
   request: SignOutRequest,
 ): Promise<SignedOut> {
   try {
     return await client.signOut(session, request);
   } catch (error) {
     if (!(error instanceof AuthError) || error.code !== 'store') throw error;
-    const { provider, account } = session.summary;
-    throw new AuthError(
-      'store',
-      `still signed in to ${provider} as ${accountLabel(account)}: ${error.message}`,
-      {
-        hint: error.hint,
-        remedy: error.remedy,
-        cause: error,
-      },
-    );
+    const { provider } = session.summary;
+    throw new AuthError('store', `still signed in to ${provider} as ${who}: ${error.message}`, {
+      hint: error.hint,
+      remedy: error.remedy,
+      cause: error,
+    });
   }
 }
 
-function report({ session, revoked, notRevoked, reason }: SignedOut, { terminal }: Context): void {
-  const who = `${session.provider} as ${accountLabel(session.account)}`;
+function report(
+  { session, revoked, notRevoked, reason }: SignedOut,
+  who: string,
+  { terminal }: Context,
+): void {
   if (reason !== null) {
     terminal.warn(`${names(notRevoked)} not revoked (${reason}): good at ${session.provider} until expiry`);
   }
   const what = revoked.length > 0 ? `${names(revoked)} revoked, session forgotten` : 'session forgotten';
-  terminal.notice(`Signed out of ${who}: ${what}.`, { text: '✓', style: 'green' });
+  terminal.notice(`Signed out of ${session.provider} as ${who}: ${what}.`, { text: '✓', style: 'green' });
 }
 
 function names(kinds: readonly string[]): string {
@@ -145,5 +160,6 @@ function names(kinds: readonly string[]): string {
 }
 
 function describe({ session, revoked, notRevoked, reason }: SignedOut): object {
-  return { provider: session.provider, account: session.account, revoked, notRevoked, reason };
+  const account = publicAccount(session.account);
+  return { provider: session.provider, account, revoked, notRevoked, reason };
 }

@@ -43,6 +43,10 @@ function remedyInWords(remedy: Remedy, asked: Asked): string {
       return `${remedy.change} in ${shellWord(remedy.path)}`;
     case 'advice':
       return remedy.text;
+    case 'right_account':
+      return remedy.subject === null
+        ? 'sign in as the right account, or leave out -a'
+        : `sign in as the right account; if this is the one, name it by its sub: -a ${shellWord(remedy.subject)}`;
     case 'move_folder':
       return moveFolder(remedy, asked);
   }

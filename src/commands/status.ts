@@ -1,7 +1,8 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { Provider } from '../providers/provider.js';
-import type { StoredSession } from '../store/session-store.js';
-import { accountLabel, canRefresh, isOfWrongClock, type SessionSummary } from '../store/session.js';
+import type { SessionListing, StoredSession } from '../store/session-store.js';
+import { distinctLabels, publicAccount } from '../store/account.js';
+import { canRefresh, isOfWrongClock, type SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
 import { allProviders, chosenProvider, clientSurroundings, type Command, type Context } from './command.js';
 
@@ -18,7 +19,9 @@ export const status: Command = {
     const provider = isAboutOne ? (await chosenProvider(context)).provider : undefined;
     if (provider === undefined) await allProviders(context);
     const client = new AuthClient(clientSurroundings(context));
-    const sessions = provider ? one(client, provider, context) : all(client, context);
+    const listing = client.getSessions();
+    const label = distinctLabels(listing.sessions);
+    const sessions = provider ? one(client, provider, context) : all(listing, label, context);
     const now = world.now();
     const current = client.currentFileNames();
     if (globals.json) {
@@ -26,7 +29,7 @@ export const status: Command = {
         `${JSON.stringify({ sessions: sessions.map((session) => describe(session, current, now)) })}\n`,
       );
     } else if (sessions.length > 0) {
-      world.stdout.write(tabulate(sessions, current, now));
+      world.stdout.write(tabulate(sessions, label, current, now));
     } else {
       const nobody = provider && client.notSignedIn(provider, globals.account).message;
       terminal.notice(nobody ?? 'no sessions: authcli login');
@@ -42,16 +45,19 @@ function one(client: AuthClient, provider: Provider, { globals }: Context): Stor
   return found === undefined ? [] : [found];
 }
 
-function all(client: AuthClient, { terminal, globals }: Context): StoredSession[] {
-  const { sessions, damaged } = client.getSessions();
+type Label = ReturnType<typeof distinctLabels>;
+
+function all(
+  { sessions, damaged }: SessionListing,
+  label: Label,
+  { terminal, globals }: Context,
+): StoredSession[] {
   for (const { message } of damaged) terminal.warn(message);
   return sessions
     .filter(({ store }) => globals.store === undefined || store === globals.store)
-    .toSorted((a, b) => sortKey(a).localeCompare(sortKey(b)));
-}
-
-function sortKey({ summary }: StoredSession): string {
-  return `${summary.provider} ${accountLabel(summary.account)}`;
+    .map((session) => ({ session, key: `${session.summary.provider} ${label(session.summary)}` }))
+    .toSorted((a, b) => a.key.localeCompare(b.key))
+    .map(({ session }) => session);
 }
 
 function stateOf(session: SessionSummary, now: Date): State {
@@ -67,7 +73,7 @@ function describe(session: StoredSession, current: ReadonlySet<string>, now: Dat
   return {
     provider,
     issuer,
-    account,
+    account: publicAccount(account),
     scope,
     state: stateOf(session.summary, now),
     expiresAt,
@@ -77,7 +83,12 @@ function describe(session: StoredSession, current: ReadonlySet<string>, now: Dat
   };
 }
 
-function tabulate(sessions: readonly StoredSession[], current: ReadonlySet<string>, now: Date): string {
+function tabulate(
+  sessions: readonly StoredSession[],
+  label: Label,
+  current: ReadonlySet<string>,
+  now: Date,
+): string {
   return formatTable(
     ['', 'PROVIDER', 'ACCOUNT', 'STATE', 'TOKEN', 'STORE', 'SCOPE'],
     sessions.map((session) => {
@@ -85,7 +96,7 @@ function tabulate(sessions: readonly StoredSession[], current: ReadonlySet<strin
       return [
         current.has(session.fileName) ? '*' : '',
         summary.provider,
-        accountLabel(summary.account),
+        label(summary),
         explain(stateOf(summary, now), summary),
         expiry(summary, now),
         store,

@@ -1,7 +1,6 @@
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
-import { accountLabel } from '../store/session.js';
 import { changeConfiguration } from './change-configuration.js';
 import { chosenProvider, clientSurroundings, ownConfiguration, type Command } from './command.js';
 
@@ -31,12 +30,9 @@ export const switchCommand: Command = {
     const found = client.findSession(provider, { account, store });
     if (found === undefined) throw client.notSignedIn(provider, account);
     await client.makeCurrent(found);
-    terminal.notice(
-      `${accountLabel(found.summary.account)} is the current account of ${provider.name} now.`,
-      {
-        text: '✓',
-        style: 'green',
-      },
-    );
+    terminal.notice(`${client.labelOf(found.summary)} is the current account of ${provider.name} now.`, {
+      text: '✓',
+      style: 'green',
+    });
   },
 };

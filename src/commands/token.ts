@@ -1,6 +1,7 @@
 import { currentToken, type AcquiredToken } from '../client/acquired-token.js';
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
+import { publicAccount } from '../store/account.js';
 import { chosenProvider, clientSurroundings, type Command } from './command.js';
 import { duration, readOptions, type OptionTable } from './options.js';
 import { resourceIndicator, scopeOf } from './values.js';
@@ -36,7 +37,7 @@ const formats: Readonly<Record<'raw' | 'header' | 'json' | 'env', (token: Acquir
       scope: acquired.scope,
       issuer: acquired.issuer,
       provider: acquired.provider,
-      account: acquired.account,
+      account: publicAccount(acquired.account),
     }),
   env: ({ token }) => `export AUTHCLI_ACCESS_TOKEN='${token.replaceAll("'", `'\\''`)}'`,
 };

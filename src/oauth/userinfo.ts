@@ -1,4 +1,5 @@
 import {
+  ClientError,
   fetchProtectedResource,
   fetchUserInfo,
   skipSubjectCheck,
@@ -40,7 +41,7 @@ export function claimsOfAnswer({ userinfo }: Client, { answer }: TokenSet): Clai
 
 /** Not every refresh names the person again; one that names another is not of this session. */
 export function assertSamePerson(client: Client, { answer }: TokenSet, sub: string | null): void {
-  if (namesAnother(client, answer, sub)) throw somebodyElse();
+  if (namesAnother(client, answer, sub)) throw new SomebodyElse();
 }
 
 /** Whether this answer of the token endpoint names somebody else than the session, by the provider's own rule. */
@@ -100,13 +101,22 @@ export function isTokenRefusal(error: unknown): error is AuthError {
   );
 }
 
+/** OpenID Connect Core 5.3.2: an answer that must not be used, and not merely one that is missing. */
+export function isAboutSomebodyElse(error: AuthError): boolean {
+  const { cause } = error;
+  return (
+    error instanceof SomebodyElse ||
+    (cause instanceof ClientError && cause.code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')
+  );
+}
+
 function mapClaims(answer: unknown, rule: UserinfoRule, expected: string | null): Claims {
   const about = personIn(answer, rule);
   const sub = textAt(about, rule.sub ?? 'sub');
   if (!isObject(about) || sub === undefined) {
     throw new AuthError('protocol', "the provider's userinfo names nobody");
   }
-  if (expected !== null && sub !== expected) throw somebodyElse();
+  if (expected !== null && sub !== expected) throw new SomebodyElse();
   const mapped = {
     sub,
     preferred_username: textAt(about, rule.username ?? 'preferred_username'),
@@ -123,8 +133,10 @@ function personIn(answer: unknown, { at }: UserinfoRule): unknown {
   return at === undefined ? answer : valueAt(answer, at);
 }
 
-function somebodyElse(): AuthError {
-  return new AuthError('protocol', "the provider's userinfo is about somebody else than the session");
+class SomebodyElse extends AuthError {
+  constructor() {
+    super('protocol', "the provider's userinfo is about somebody else than the session");
+  }
 }
 
 function textAt(value: unknown, path: string): string | undefined {

@@ -152,7 +152,7 @@ const metadata = v.strictObject(
     set: v.optional(v.record(v.string(), v.unknown(), 'an object')),
     /**
      * The issuer names the tenant by an alias (`common`, a domain): the metadata may name another tenant or hold `{tenantid}`
-     * in its place, and an ID token is of the tenant in its `tid`.
+     * in its place, and an ID token is of the tenant in its `tid`. Usernames are in domains that the tenant has proved to own.
      */
     issuer: v.optional(v.literal('tenant', '"tenant"')),
   },

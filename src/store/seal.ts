@@ -13,6 +13,7 @@ type Secrets = Pick<
   | 'refreshNonce'
   | 'idToken'
   | 'proofKey'
+  | 'requestDigest'
 >;
 
 export type OpenedRecord =
@@ -40,6 +41,7 @@ export function sealRecord(session: Session, key: SealingKey, fileName: string):
     refreshNonce,
     idToken,
     proofKey,
+    requestDigest,
     ...summary
   } = session;
   const secrets: Secrets = {
@@ -50,6 +52,7 @@ export function sealRecord(session: Session, key: SealingKey, fileName: string):
     ...(refreshNonce !== undefined && { refreshNonce }),
     idToken,
     proofKey,
+    requestDigest,
   };
   const header = formatHeader(summary, key.reference);
   const nonce = randomBytes(nonceLength);
@@ -70,7 +73,7 @@ export function openRecord(record: SealedRecord, key: Buffer, fileName: string):
     // What the tag vouches for was written by sealRecord.
     const secrets: Secrets = JSON.parse(text + decipher.final('utf8'));
     // Absent in what the first versions wrote.
-    const absent = { proofKey: null, unverifiedRefreshToken: null };
+    const absent = { proofKey: null, unverifiedRefreshToken: null, requestDigest: null };
     return { kind: 'opened', session: { ...record.summary, ...absent, ...secrets } };
   } catch {
     return { kind: fingerprint(key) === record.key.fingerprint ? 'damaged' : 'wrong_key' };

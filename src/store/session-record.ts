@@ -30,7 +30,10 @@ export type ParsedRecord =
   | { readonly kind: 'damaged' }
   | { readonly kind: 'newer_format' };
 
-/** 1, until December 2026: without `project`, `resource` and an unverified refresh token. */
+/**
+ * 1, until December 2026: without `project`, `resource` and an unverified refresh token. Either may lack `emailVerified` and the
+ * digest of the request.
+ */
 const formatVersion = 2;
 
 /** The first of a record's two lines; the second holds the secrets. */
@@ -50,7 +53,8 @@ export function parseRecord(text: string): ParsedRecord {
   const { authcli: _, key, ...written } = fields;
   // Absent in what the first versions wrote.
   const absent = { endpoints: null, project: null, resource: null };
-  const summary = { ...absent, ...written };
+  const account = { ...written.account, emailVerified: written.account.emailVerified ?? null };
+  const summary = { ...absent, ...written, account };
   return { kind: 'record', record: { summary, key, header, sealed: Buffer.from(sealed, 'base64') } };
 }
 
@@ -91,7 +95,11 @@ function isNullOrText(value: unknown): boolean {
 }
 
 function isAccount(value: unknown): boolean {
-  return isObject(value) && ['sub', 'username', 'email', 'name'].every((field) => isNullOrText(value[field]));
+  return (
+    isObject(value) &&
+    ['sub', 'username', 'email', 'name'].every((field) => isNullOrText(value[field])) &&
+    ['boolean', 'undefined'].includes(typeof (value['emailVerified'] ?? undefined))
+  );
 }
 
 function isProject(value: unknown): boolean {

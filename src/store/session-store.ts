@@ -7,8 +7,9 @@ import { fetchKey, storeOf, wrongKey, type KeySurroundings, type StoreName } fro
 import { readOwnFile, storeTrouble } from './own-file.js';
 import { openRecord } from './seal.js';
 import { parseRecord, type SealedRecord, type SealingKey } from './session-record.js';
+import { findNamed, type AccountName } from './account.js';
 import { assertStateFolder, narrowOwnFiles } from './state-folder.js';
-import { isAccount, type Session, type SessionOwner, type SessionSummary } from './session.js';
+import type { Session, SessionOwner, SessionSummary } from './session.js';
 
 /** A session as it is found, before its key is asked for. */
 export interface StoredSession {
@@ -61,22 +62,23 @@ export class SessionStore {
     };
   }
 
-  /** The session of the named account, else of the current one. */
-  find(owner: SessionOwner, who?: string): StoredSession | undefined {
+  /** The session of the named account, else of the current one, where it is kept in that store. */
+  find(owner: SessionOwner, name?: AccountName, store?: StoreName): StoredSession | undefined {
     // Among thousands of sessions, reading the folder would take longer than all else.
-    const current = who === undefined ? this.#loadCurrent(owner) : undefined;
-    if (current !== undefined) return current;
-    let trouble: AuthError | undefined;
-    for (const found of this.loadAll(owner)) {
-      if (found.kind === 'session') {
-        if (who === undefined || isAccount(found.summary.account, who)) return found;
-      } else {
-        // The current one, or none can be: then nothing else is meant.
-        if (who === undefined) throw found.trouble;
-        trouble ??= found.trouble;
-      }
+    const pointed = name === undefined ? this.#loadCurrent(owner) : undefined;
+    const found = pointed === undefined ? this.loadAll(owner) : [pointed];
+    const isThere = (one: StoredSession) => store === undefined || one.store === store;
+    if (name === undefined) {
+      const [current] = found;
+      if (current?.kind === 'unreadable') throw current.trouble;
+      return current !== undefined && isThere(current) ? current : undefined;
     }
-    if (trouble !== undefined) throw trouble;
+    const sessions = found.filter((one) => one.kind === 'session').filter(isThere);
+    const named = findNamed(sessions, name);
+    if (named !== undefined) return named;
+    // It may be the one that is meant.
+    const unreadable = found.find((one) => one.kind === 'unreadable');
+    if (unreadable !== undefined) throw unreadable.trouble;
     return undefined;
   }
 
@@ -228,7 +230,7 @@ function currentFirst(pointer: string | undefined): (a: FoundSession, b: FoundSe
   return (a, b) => rank(b) - rank(a);
 }
 
-function belongsTo(summary: SessionOwner, owner: SessionOwner): boolean {
+export function belongsTo(summary: SessionOwner, owner: SessionOwner): boolean {
   return (
     summary.provider === owner.provider &&
     summary.issuer === owner.issuer &&

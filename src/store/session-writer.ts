@@ -3,6 +3,7 @@ import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { patiently, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
+import type { Account } from './account.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
@@ -119,6 +120,11 @@ export class SessionWriter {
     } catch {
       return undefined;
     }
+  }
+
+  /** What is known of the person by now; the caller holds the session's lock. */
+  writeAccount({ fileName, session, key }: OpenSession, account: Account): void {
+    this.#write(fileName, { ...session, account }, key);
   }
 
   makeCurrent({ fileName, summary }: StoredSession): void {

@@ -1,10 +1,4 @@
-/** Who signed in. A provider without ID tokens names nobody: then `sub` is null. */
-export interface Account {
-  readonly sub: string | null;
-  readonly username: string | null;
-  readonly email: string | null;
-  readonly name: string | null;
-}
+import type { Account } from './account.js';
 
 export interface AccessToken {
   readonly value: string;
@@ -66,6 +60,8 @@ export interface Session extends SessionSummary {
   readonly idToken: string | null;
   /** What the tokens are bound to (RFC 9449): a private key, PEM. */
   readonly proofKey: string | null;
+  /** What the sign-in asked for; null where an earlier authcli made it. Sealed, because a parameter of it may be a secret. */
+  readonly requestDigest: string | null;
 }
 
 /** What a session belongs to. A name alone is not enough: its configuration may be changed by others. */
@@ -91,13 +87,4 @@ const toleranceMs = 30_000;
  */
 export function isOfWrongClock(obtainedAt: string | null | undefined, now: Date): boolean {
   return Date.parse(obtainedAt ?? '') - now.getTime() > toleranceMs;
-}
-
-/** How a person would name the account. */
-export function accountLabel(account: Account): string {
-  return account.email ?? account.username ?? account.name ?? account.sub ?? 'unknown account';
-}
-
-export function isAccount(account: Account, who: string): boolean {
-  return account.sub === who || account.email === who || account.username === who;
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, test } from 'vitest';
 
+import { parseRecord } from '../../src/store/session-record.js';
 import { newMachine, type Machine, type Outcome } from '../support/run.js';
 
 /**
@@ -50,6 +51,35 @@ describe.each([
       stderr: '',
     });
     expect(contents(machine)).toEqual(before);
+  });
+});
+
+describe('what a record says of an e-mail address', () => {
+  const account = { sub: 'jane-4711', username: 'jane', email: 'jane@acme.test', name: null };
+  const emailVerifiedOf = (authcli: number, more: object) => {
+    const summary = { issuer: 'https://acme.test', provider: 'acme', clientId: 'cli', scope: null };
+    const dates = { expiresAt: null, signedInAt: '2026-11-30T12:00:00Z', ended: null };
+    const key = { kind: 'file', fingerprint: 'f' };
+    const header = {
+      authcli,
+      key,
+      ...summary,
+      ...dates,
+      account: { ...account, ...more },
+      refreshable: true,
+    };
+    const parsed = parseRecord(`${JSON.stringify(header)}\n\n`);
+    return parsed.kind === 'record' ? parsed.record.summary.account.emailVerified : parsed.kind;
+  };
+
+  test.each([1, 2])('may be left out, in format %i', (authcli) => {
+    expect(emailVerifiedOf(authcli, {})).toBeNull();
+    expect(emailVerifiedOf(authcli, { emailVerified: null })).toBeNull();
+    expect(emailVerifiedOf(authcli, { emailVerified: false })).toBe(false);
+  });
+
+  test('is damaged where it is neither yes nor no', () => {
+    expect(emailVerifiedOf(2, { emailVerified: 'false' })).toBe('damaged');
   });
 });
 

@@ -42,6 +42,8 @@ export interface ProviderOptions {
   readonly resourceScope?: string;
   /** RFC 9101. */
   readonly signedRequests?: 'taken' | 'required';
+  /** What it says of a person over what it knows; where that is undefined, nothing. */
+  readonly claims?: (account: Account, where: 'id_token' | 'userinfo') => Readonly<Record<string, unknown>>;
 }
 
 export type SigningAlg = 'RS256' | 'PS256' | 'ES256' | 'Ed25519';
@@ -122,7 +124,13 @@ export function providerConfiguration(
     interactions: { policy, url: (_context, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_context, sub) => {
       const account = [...accounts.values()].find((candidate) => candidate.sub === sub);
-      return account && { accountId: sub, claims: () => ({ ...account, email_verified: true }) };
+      const claims = (where: string) => ({
+        ...account,
+        email_verified: true,
+        ...(account && options.claims?.(account, where === 'userinfo' ? where : 'id_token')),
+        sub,
+      });
+      return account && { accountId: sub, claims };
     },
     clientBasedCORS: () => false,
     renderError: (context, out) => {
