@@ -34,14 +34,15 @@ export class Terminal {
     return stderr.isTTY && !isSet(env['CI']) && !this.#options.noInput;
   }
 
-  readonly conceal = (secret: string): void => this.#redactor.conceal(secret);
+  readonly conceal = (secret: string, publicText?: string): void =>
+    this.#redactor.conceal(secret, publicText);
 
   notice(text: string, label?: { readonly text: string; readonly style: Style }): void {
     if (!this.#options.quiet) this.#line(label?.text, label?.style, this.#shown(text));
   }
 
-  /** What must reach the person even with --quiet. */
-  readonly say = (text: string): void => this.#line(undefined, undefined, text);
+  /** The address to visit, which must reach the person even with --quiet. */
+  readonly say = (text: string): void => this.#line(undefined, undefined, this.#redactor.redactAddress(text));
 
   readonly warn = (text: string): void => this.#line('warning:', 'yellow', this.#shown(text));
 
@@ -79,10 +80,10 @@ export class Terminal {
     return redactedLine(text, this.redact);
   }
 
+  /** @param text redacted by now */
   #line(label: string | undefined, style: Style | undefined, text: string): void {
-    const safe = this.#redactor.redact(text);
     const write = (shown: string | undefined) =>
-      this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${safe}\n`));
+      this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${text}\n`));
     this.#pending = this.#pending.then(async () => {
       write(label && style && this.hasColour ? (await this.#loadChalk())[style](label) : label);
     });
