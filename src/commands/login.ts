@@ -4,6 +4,7 @@ import { AuthError } from '../errors.js';
 import { assertChangeable } from '../providers/edit-configuration.js';
 import { assertProviderName, issuerFault, nameOfIssuer, type Provider } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
+import { printableJson } from '../remote-text.js';
 import type { StoreName } from '../store/key-source.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel } from '../store/session.js';
@@ -221,7 +222,7 @@ function report(stored: StoredSession, { world, terminal, globals }: Context): v
   const { provider, issuer, account, scope, expiresAt, refreshable } = stored.summary;
   if (globals.json) {
     const answer = { provider, issuer, account, scope, expiresAt, refreshable, store: stored.store };
-    world.stdout.write(`${JSON.stringify(answer)}\n`);
+    world.stdout.write(`${printableJson(answer)}\n`);
     return;
   }
   const place = stored.store === 'keychain' ? "under the system's keychain" : 'in a sealed file';

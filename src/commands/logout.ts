@@ -2,6 +2,7 @@ import { AuthClient } from '../client/auth-client.js';
 import type { SignedOut, SignOutRequest } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
 import { findOwner, resolveProvider } from '../providers/resolve-provider.js';
+import { printableJson } from '../remote-text.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel, isAccount } from '../store/session.js';
 import { browserOptions, chosenBrowser } from './browser-options.js';
@@ -39,7 +40,7 @@ export const logout: Command<typeof logoutOptions> = {
         failures.push(error);
       }
     }
-    if (globals.json) world.stdout.write(`${JSON.stringify({ sessions: signedOut.map(describe) })}\n`);
+    if (globals.json) world.stdout.write(`${printableJson({ sessions: signedOut.map(describe) })}\n`);
     if (options.endSession)
       await endSessions(client, signedOut, known, chosenBrowser(options, world), context);
     if (failures.length > 0) throw failures[0];

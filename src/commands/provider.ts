@@ -6,6 +6,7 @@ import { AuthError } from '../errors.js';
 import { assertChangeable } from '../providers/edit-configuration.js';
 import { assertProviderName, ownerOf, type ProviderEntry } from '../providers/provider.js';
 import { resolveProvider, unknownProvider } from '../providers/resolve-provider.js';
+import { printableJson } from '../remote-text.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
 import { enteredSecret, isKeptInKeychain } from './client-options.js';
@@ -31,7 +32,7 @@ export const providerList: Command = {
     const { providers, defaultProvider } = await configuration(context);
     const entries = Object.entries(providers).toSorted(([a], [b]) => a.localeCompare(b));
     if (globals.json) {
-      world.stdout.write(`${JSON.stringify({ providers })}\n`);
+      world.stdout.write(`${printableJson({ providers })}\n`);
     } else if (entries.length === 0) {
       terminal.notice('no provider is configured: authcli provider add NAME --issuer URL --client-id ID');
     } else {
@@ -56,14 +57,14 @@ export const providerShow: Command = {
   async run(_options, context, argument) {
     const { world, globals } = context;
     const { name, ...entry } = resolveProvider(await configuration(context), argument || globals.provider);
-    if (globals.json) world.stdout.write(`${JSON.stringify(entry)}\n`);
+    if (globals.json) world.stdout.write(`${printableJson(entry)}\n`);
     else
       world.stdout.write(
         formatTable(
           ['NAME', name],
           Object.entries(entry).map(([key, value]) => [
             key,
-            typeof value === 'string' ? value : JSON.stringify(value),
+            typeof value === 'string' ? value : printableJson(value),
           ]),
         ),
       );

@@ -1,6 +1,7 @@
 import { AuthClient } from '../client/auth-client.js';
 import type { Provider } from '../providers/provider.js';
 import { resolveProvider } from '../providers/resolve-provider.js';
+import { printableJson } from '../remote-text.js';
 import type { StoredSession } from '../store/session-store.js';
 import { accountLabel, canRefresh, type SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
@@ -23,7 +24,7 @@ export const status: Command = {
     const now = world.now();
     if (globals.json) {
       world.stdout.write(
-        `${JSON.stringify({ sessions: sessions.map((session) => describe(session, client, now)) })}\n`,
+        `${printableJson({ sessions: sessions.map((session) => describe(session, client, now)) })}\n`,
       );
     } else if (sessions.length > 0) {
       world.stdout.write(tabulate(sessions, client, now));

@@ -3,7 +3,7 @@ import type { ChalkInstance } from 'chalk';
 import type { AuthError } from '../errors.js';
 import type { World } from '../world.js';
 import { Redactor } from '../redactor.js';
-import { redactedLine } from '../remote-text.js';
+import { printableJson, redactedLine } from '../remote-text.js';
 
 export interface TerminalOptions {
   readonly quiet?: boolean | undefined;
@@ -57,7 +57,7 @@ export class Terminal {
     const message = this.#shown(error.message);
     const hint = shownHint === undefined ? undefined : this.#shown(shownHint);
     if (this.#options.json) {
-      this.#line(undefined, undefined, JSON.stringify({ error: { code: error.code, message, hint } }));
+      this.#line(undefined, undefined, printableJson({ error: { code: error.code, message, hint } }));
       return;
     }
     this.#line('error:', 'red', message);
