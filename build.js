@@ -1,6 +1,7 @@
 // Bundles the command line and the library into dist/. Not `rolldown --config`: it lists its files at every log level.
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import Module from 'node:module';
+import { join } from 'node:path';
 import { arch, version } from 'node:process';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
@@ -12,12 +13,23 @@ const isDependency = (/** @type {string} */ id) => /^[^./]/.test(id);
 /** Except those that are ES modules only and imported statically: before Node 22.13 `require` of one fails or warns. */
 const isBundled = (/** @type {string} */ id) => /^(openid-client|oauth4webapi|jose|valibot)(\/|$)/.test(id);
 
-await build([
+/**
+ * All that was read for a bundle. What was left out of it again is named, too: that does no harm.
+ * @type {Set<string>}
+ */
+const modules = new Set();
+const collector = {
+  name: 'modules',
+  moduleParsed: (/** @type {{ id: string }} */ { id }) => void modules.add(id),
+};
+
+const bundles = await build([
   {
     // CommonJS, because starting Node's ES module loader costs a fifth of a bare start.
     input: { main: 'src/main.ts' },
     external: (id) => isDependency(id) && !isBundled(id),
     platform: 'node',
+    plugins: [collector],
     output: {
       dir: 'dist/cli',
       format: 'cjs',
@@ -35,9 +47,15 @@ await build([
     input: { index: 'src/index.ts' },
     external: isDependency,
     platform: 'node',
+    plugins: [collector],
     output: { dir: 'dist/library', format: 'esm', cleanDir: true },
   },
 ]);
+
+for (const { output } of bundles) {
+  for (const chunk of output) if (chunk.type === 'chunk') chunk.moduleIds.forEach((id) => modules.add(id));
+}
+writeFileSync('dist/THIRD-PARTY-NOTICES.txt', notices(packagesOf(modules)));
 
 // Data, which the provider commands read file by file.
 cpSync('src/providers/catalogue', 'dist/cli/catalogue', { recursive: true });
@@ -49,3 +67,32 @@ setFlagsFromString('--no-lazy');
 const compiled = new Script(Module.wrap(start));
 setFlagsFromString('--lazy');
 writeFileSync(`dist/cli/start-${version}-${arch}.cache`, compiled.createCachedData());
+
+/**
+ * The folders of the packages that these modules are of.
+ * @param {Iterable<string>} ids
+ */
+function packagesOf(ids) {
+  const folders = Array.from(ids, (id) => {
+    // The few functions that the bundler itself puts in.
+    if (id.includes('rolldown/runtime')) return 'node_modules/rolldown';
+    return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id.replaceAll('\\', '/'))?.[0] ?? '';
+  });
+  return [...new Set(folders)].filter((folder) => folder !== '');
+}
+
+/**
+ * Their licences ask for this: name, version and licence of each, word for word.
+ * @param {readonly string[]} folders
+ */
+function notices(folders) {
+  const parts = folders.map((folder) => {
+    const { name, version: release } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const files = readdirSync(folder).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
+    if (files.length === 0) throw new Error(`${name} is bundled, and has no licence`);
+    const texts = files.toSorted().map((file) => readFileSync(join(folder, file), 'utf8').trim());
+    return [`${name} ${release}`, ...texts].join('\n\n');
+  });
+  const heading = 'authcli contains code of these packages:';
+  return [heading, ...parts.toSorted()].join(`\n\n${'-'.repeat(80)}\n\n`) + '\n';
+}

@@ -1,4 +1,6 @@
-const shortestSecret = 8;
+import { SecretMatcher } from './secret-matcher.js';
+
+const shortestWhole = 8;
 const patterns: readonly RegExp[] = [
   // Parameters of the token endpoint and of the authorization response.
   /(?<=\b(?:code|code_verifier|access_token|refresh_token|id_token|client_secret|device_code|assertion)=)[^&\s"']+/gi,
@@ -12,19 +14,49 @@ const patterns: readonly RegExp[] = [
 
 /** Keeps secrets out of everything that people and logs see: those of this run by value, others by their look. */
 export class Redactor {
-  readonly #secrets = new Set<string>();
+  readonly #secrets = new Map<string, string>();
+  #matcher: SecretMatcher | undefined;
 
-  readonly conceal = (secret: string): void => {
-    if (secret.length < shortestSecret) return;
-    this.#secrets.add(secret);
-    // As it would stand in a form body or a URL.
-    this.#secrets.add(encodeURIComponent(secret));
+  /**
+   * @param publicText what everybody knows and the secret may have a part of, such as the name of its owner: that part
+   *   alone is not concealed
+   */
+  readonly conceal = (secret: string, publicText = ''): void => {
+    this.#secrets.set(secret, publicText);
+    // Built when there is something to redact, which is hardly ever.
+    this.#matcher = undefined;
   };
 
+  /** In whatever form a secret is repeated. */
   readonly redact = (text: string): string => {
-    let redacted = text;
-    for (const secret of this.#secrets) redacted = redacted.replaceAll(secret, '[redacted]');
-    for (const pattern of patterns) redacted = redacted.replace(pattern, '[redacted]');
-    return redacted;
+    let redacted = '';
+    let end = 0;
+    for (const { from, to } of this.#loadMatcher().find(text)) {
+      redacted += `${text.slice(end, from)}[redacted]`;
+      end = to;
+    }
+    return byLook(redacted + text.slice(end));
   };
+
+  /** For an address that must stay as it is: secrets in the form in which they would stand there. */
+  readonly redactAddress = (address: string): string => {
+    let redacted = address;
+    for (const secret of this.#secrets.keys()) {
+      if (secret.length < shortestWhole) continue;
+      for (const form of [secret, encodeURIComponent(Buffer.from(secret).toString())])
+        redacted = redacted.replaceAll(form, '[redacted]');
+    }
+    return byLook(redacted);
+  };
+
+  #loadMatcher(): SecretMatcher {
+    if (this.#matcher) return this.#matcher;
+    const matcher = new SecretMatcher();
+    for (const [secret, publicText] of this.#secrets) matcher.add(secret, publicText);
+    return (this.#matcher = matcher);
+  }
+}
+
+function byLook(text: string): string {
+  return patterns.reduce((redacted, pattern) => redacted.replace(pattern, '[redacted]'), text);
 }

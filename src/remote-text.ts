@@ -21,6 +21,20 @@ export function redactedLine(text: string, redact: (text: string) => string): st
   return oneLine(redact(text), redact);
 }
 
+/**
+ * JSON of one line that any terminal can show: what could move the cursor, hide or turn the reading direction is written as
+ * `\uXXXX`, which a reader of JSON takes for the same value.
+ */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, at) => escaped(character.charCodeAt(at))).join(''),
+  );
+}
+
+function escaped(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, '0')}`;
+}
+
 /** As one word of a command that a person may copy: what a provider chose must not become a command of its own. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

@@ -15,7 +15,7 @@ import { login, nativeClient, startAcme } from './support/newcomer.js';
 import type { Provider } from './support/provider.js';
 import { until } from './support/processes.js';
 import { requirement } from './support/requirements.js';
-import { agentScript, newMachine, type Machine, type Outcome } from './support/run.js';
+import { agent, agentScript, newMachine, type Machine, type Outcome } from './support/run.js';
 import { atTerminal, scriptInstalled } from './support/terminal.js';
 import { good, quietLogin, wholeSession } from './support/whole-session.js';
 
@@ -481,4 +481,26 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('a secret in 
     expect(outcome.stderr).toMatch(/^error: the keychain cannot keep or give the client secret: /);
     expect(await without.run(['provider', 'list', '--json'])).toMatchObject({ stdout: '{"providers":{}}\n' });
   });
+});
+
+test('of a secret that begins with its client ID, the client ID can still be said', async () => {
+  const ownSecret = 'reports-app-9Fk2';
+  const client = { client_id: 'reports-app', client_secret: ownSecret };
+  const acme = await startAcme({
+    clients: [nativeClient({ ...client, token_endpoint_auth_method: 'client_secret_basic' })],
+  });
+  const machine = newMachine({ AUTHCLI_STORE: 'file', REPORTS_SECRET: ownSecret });
+  const entry = {
+    issuer: acme.issuer,
+    clientId: 'reports-app',
+    client: { secret: { env: 'REPORTS_SECRET' } },
+  };
+  machine.configure({ providers: { acme: entry } });
+  acme.answerNext('/token', async (_request, response) => {
+    const refusal = { error: 'invalid_client', error_description: `reports-app sent ${ownSecret}` };
+    response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify(refusal));
+  });
+  const { exitCode, stderr } = await machine.spawn(['login', '-q', '--browser', agent]);
+  expect(exitCode).toBe(5);
+  expect(stderr).toContain('invalid_client (reports-app sent rep[redacted])\n');
 });

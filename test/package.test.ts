@@ -1,10 +1,19 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process, { execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
+import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import packageDescription from '../package.json' with { type: 'json' };
@@ -43,6 +52,7 @@ describe('the package as it would be published', () => {
         'dist/cli/catalogue/github.json',
         'dist/library/index.js',
         'dist/types/index.d.ts',
+        'dist/THIRD-PARTY-NOTICES.txt',
       ]),
     );
     expect(names.filter((name) => !/^(bin|dist|docs)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(name))).toEqual(
@@ -92,6 +102,43 @@ describe('the package as it would be published', () => {
       stderr: '',
     });
   });
+});
+
+/** The packages in the bundle: all that `src` leads to, but for what the bundle still loads from outside. */
+async function bundledPackages(): Promise<string[]> {
+  const chunks = join(root, 'dist', 'cli');
+  const code = readdirSync(chunks)
+    .filter((name) => name.endsWith('.cjs'))
+    .map((name) => readFileSync(join(chunks, name), 'utf8'))
+    .join('\n');
+  const loaded = new Set(
+    [...code.matchAll(/\b(?:require|import)\(["'`]([^"'`]+)["'`]\)/g)].map(([, name = '']) => name),
+  );
+  const bundle = await rolldown({
+    input: join(root, 'src', 'main.ts'),
+    external: (id) => loaded.has(id),
+    platform: 'node',
+  });
+  const { output } = await bundle.generate({ format: 'esm' });
+  const modules = output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : []));
+  const names = modules.flatMap(
+    (id) => /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(id)?.[1] ?? [],
+  );
+  return [...new Set(names)].toSorted();
+}
+
+test('the notices name every package that the bundle has in it, with its licence', async () => {
+  const notices = readFileSync(join(root, 'dist', 'THIRD-PARTY-NOTICES.txt'), 'utf8');
+  const names = await bundledPackages();
+  expect(names).toEqual(expect.arrayContaining(['oauth4webapi', 'openid-client', 'valibot']));
+  for (const name of names) {
+    const folder = join(root, 'node_modules', name);
+    const { version }: { version: string } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    expect(notices).toContain(`\n${name} ${version}\n`);
+    const licences = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file));
+    expect(licences).not.toEqual([]);
+    for (const file of licences) expect(notices).toContain(readFileSync(join(folder, file), 'utf8').trim());
+  }
 });
 
 test('the Node that compiled the chunk of every start takes it compiled', () => {

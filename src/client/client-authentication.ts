@@ -48,6 +48,7 @@ export async function clientAuthentication(
     'keychain' in client.secret
       ? await readKeychainSecret(provider, surroundings)
       : await readSecret(client.secret, signal);
-  conceal(secret);
+  // Many secrets begin with the name of their client, which hints and addresses must still be able to say.
+  conceal(secret, `${provider.clientId} ${provider.issuer}`);
   return { method, secret, formEncoding };
 }

@@ -75,7 +75,7 @@ export async function ownConfiguration(context: Context): Promise<Configuration>
 }
 
 /** With what the project adds that we stand in, unless the person names a configuration. */
-export async function knownProviders(context: Context): Promise<KnownProviders> {
+async function knownProviders(context: Context): Promise<KnownProviders> {
   const { world, terminal, globals } = context;
   const own = await ownConfiguration(context);
   const path = globals.config === undefined ? findProjectFile(world.workingFolder()) : undefined;

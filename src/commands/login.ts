@@ -5,7 +5,7 @@ import { assertChangeable, loadEditor } from '../providers/edit-configuration.js
 import { assertProviderName, issuerFault, nameOfIssuer, type Provider } from '../providers/provider.js';
 import type { ChosenProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
-import { oneLine } from '../remote-text.js';
+import { oneLine, printableJson } from '../remote-text.js';
 import type { StoredSession } from '../store/session-store.js';
 import { publicAccount } from '../store/account.js';
 import { chosenBrowser } from './browser-options.js';
@@ -257,7 +257,7 @@ function report(stored: StoredSession, context: Context): void {
       refreshable,
       store: stored.store,
     };
-    world.stdout.write(`${JSON.stringify(answer)}\n`);
+    world.stdout.write(`${printableJson(answer)}\n`);
     return;
   }
   const place = stored.store === 'keychain' ? "under the system's keychain" : 'in a sealed file';

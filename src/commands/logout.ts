@@ -12,6 +12,7 @@ import type { Provider } from '../providers/provider.js';
 import { findNamed, isAccount, publicAccount } from '../store/account.js';
 import { belongsTo, type StoredSession } from '../store/session-store.js';
 import { browserOptions, chosenBrowser } from './browser-options.js';
+import { printableJson } from '../remote-text.js';
 import { allProviders, clientSurroundings, type Command, type Context } from './command.js';
 import { endSessions } from './end-sessions.js';
 import type { OptionTable } from './options.js';
@@ -48,7 +49,7 @@ export const logout: Command<typeof logoutOptions> = {
         failures.push(error);
       }
     }
-    if (globals.json) world.stdout.write(`${JSON.stringify({ sessions: signedOut.map(describe) })}\n`);
+    if (globals.json) world.stdout.write(`${printableJson({ sessions: signedOut.map(describe) })}\n`);
     if (options.endSession)
       await endSessions(client, signedOut, known, chosenBrowser(options, world), context);
     if (failures.length > 0) throw failures[0];

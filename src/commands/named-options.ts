@@ -1,4 +1,5 @@
 import { AuthError } from '../errors.js';
+import { printableJson } from '../remote-text.js';
 import { namedProgram, wholeCommand } from '../named-program.js';
 import type { World } from '../world.js';
 import { flagOf, twinOf, type Origin } from './options.js';
@@ -26,7 +27,7 @@ export function commandOf({ text, origin }: NamedCommand, key: string, world: Wo
   const variable = twinOf(key);
   throw new AuthError(
     'usage',
-    `${variable} names a program by a relative path: ${JSON.stringify(named.program)}`,
+    `${variable} names a program by a relative path: ${printableJson(named.program)}`,
     { hint: `set ${variable} to a whole path, or type the path on the command line: ${flagOf(key)}` },
   );
 }

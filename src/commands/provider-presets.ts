@@ -1,4 +1,5 @@
 import type { Preset, Setting } from '../providers/presets.js';
+import { printableJson } from '../remote-text.js';
 import { formatTable } from '../terminal/table.js';
 import type { Command } from './command.js';
 
@@ -12,12 +13,12 @@ export const providerPresets: Command = {
     const { presetIds, readPreset } = await import('../providers/presets.js');
     if (name !== '') {
       const preset = readPreset(name);
-      world.stdout.write(globals.json ? `${JSON.stringify(preset)}\n` : await description(preset));
+      world.stdout.write(globals.json ? `${printableJson(preset)}\n` : await description(preset));
       return;
     }
     const presets = presetIds().map(readPreset);
     if (globals.json) {
-      world.stdout.write(`${JSON.stringify({ presets })}\n`);
+      world.stdout.write(`${printableJson({ presets })}\n`);
       return;
     }
     const rows = presets.map((preset) => [preset.id, preset.name, settingsOf(preset)]);

@@ -10,6 +10,7 @@ import type { SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
 import { enteredSecret, isKeptInKeychain } from './client-options.js';
+import { printableJson } from '../remote-text.js';
 import {
   allProviders,
   chosenProvider,
@@ -34,7 +35,7 @@ export const providerList: Command = {
     const { defaultProvider = known.defaultProvider } = known.project ?? {};
     const entries = usableProviders(known).map((provider) => [provider.name, entryOf(provider)] as const);
     if (globals.json) {
-      world.stdout.write(`${JSON.stringify({ providers: Object.fromEntries(entries) })}\n`);
+      world.stdout.write(`${printableJson({ providers: Object.fromEntries(entries) })}\n`);
     } else if (entries.length === 0) {
       terminal.notice('no provider is configured: authcli provider add NAME --issuer URL --client-id ID');
     } else {
@@ -61,14 +62,14 @@ export const providerShow: Command = {
     const { provider } = await chosenProvider(context, argument || globals.provider);
     const { name } = provider;
     const entry = entryOf(provider);
-    if (globals.json) world.stdout.write(`${JSON.stringify(entry)}\n`);
+    if (globals.json) world.stdout.write(`${printableJson(entry)}\n`);
     else
       world.stdout.write(
         formatTable(
           ['NAME', name],
           Object.entries(entry).map(([key, value]) => [
             key,
-            typeof value === 'string' ? value : JSON.stringify(value),
+            typeof value === 'string' ? value : printableJson(value),
           ]),
         ),
       );

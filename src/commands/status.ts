@@ -4,6 +4,7 @@ import type { SessionListing, StoredSession } from '../store/session-store.js';
 import { distinctLabels, publicAccount } from '../store/account.js';
 import { canRefresh, isOfWrongClock, type SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
+import { printableJson } from '../remote-text.js';
 import { allProviders, chosenProvider, clientSurroundings, type Command, type Context } from './command.js';
 
 type State = 'valid' | 'expired' | 'login_required';
@@ -26,7 +27,7 @@ export const status: Command = {
     const current = client.currentFileNames();
     if (globals.json) {
       world.stdout.write(
-        `${JSON.stringify({ sessions: sessions.map((session) => describe(session, current, now)) })}\n`,
+        `${printableJson({ sessions: sessions.map((session) => describe(session, current, now)) })}\n`,
       );
     } else if (sessions.length > 0) {
       world.stdout.write(tabulate(sessions, label, current, now));

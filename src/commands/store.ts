@@ -1,5 +1,6 @@
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
+import { printableJson } from '../remote-text.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
 import { clientSurroundings, ownConfiguration, type Command } from './command.js';
@@ -28,7 +29,7 @@ export const storeStatus: Command = {
     };
     for (const { message } of damaged) terminal.warn(message);
     if (globals.json) {
-      world.stdout.write(`${JSON.stringify(answer)}\n`);
+      world.stdout.write(`${printableJson(answer)}\n`);
       return;
     }
     const rows = [

@@ -2,6 +2,7 @@ import { currentToken, type AcquiredToken } from '../client/acquired-token.js';
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
 import { publicAccount } from '../store/account.js';
+import { printableJson } from '../remote-text.js';
 import { chosenProvider, clientSurroundings, type Command } from './command.js';
 import { duration, readOptions, type OptionTable } from './options.js';
 import { resourceIndicator, scopeOf } from './values.js';
@@ -30,7 +31,7 @@ const formats: Readonly<Record<'raw' | 'header' | 'json' | 'env', (token: Acquir
   raw: ({ token }) => token,
   header: ({ token, tokenType }) => `Authorization: ${tokenType} ${token}`,
   json: (acquired) =>
-    JSON.stringify({
+    printableJson({
       access_token: acquired.token,
       token_type: acquired.tokenType,
       expires_at: acquired.expiresAt,

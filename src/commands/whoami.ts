@@ -1,5 +1,6 @@
 import { AuthClient } from '../client/auth-client.js';
 import { formatTable } from '../terminal/table.js';
+import { printableJson } from '../remote-text.js';
 import { chosenProvider, clientSurroundings, type Command } from './command.js';
 
 /** What is about the token and not about the person. */
@@ -19,13 +20,13 @@ export const whoami: Command = {
     const claims = await client.whoami(provider, { account: globals.account, store: globals.store });
     const about = { provider: provider.name, issuer: provider.issuer };
     if (globals.json) {
-      world.stdout.write(`${JSON.stringify({ ...claims, ...about })}\n`);
+      world.stdout.write(`${printableJson({ ...claims, ...about })}\n`);
       return;
     }
     const known = Object.entries(claims).filter(([name]) => !technical.has(name));
     const rows = [...Object.entries(about), ...known].map(([name, value]) => [
       name,
-      typeof value === 'string' ? value : JSON.stringify(value),
+      typeof value === 'string' ? value : printableJson(value),
     ]);
     world.stdout.write(formatTable(rows[0] ?? [], rows.slice(1)));
   },

@@ -19,8 +19,11 @@ export interface Wire {
   readonly env: Environment;
   /** Method, address without its query, status: never a value. */
   readonly trace: (line: string) => void;
-  /** A secret that has just come into being: it must not appear in any output from now on. */
-  readonly conceal: (secret: string) => void;
+  /**
+   * A secret that has just come into being: it must not appear in any output from now on.
+   * @param publicText what everybody knows and the secret may have a part of
+   */
+  readonly conceal: (secret: string, publicText?: string) => void;
   /** The text without what was concealed, and without what looks like a secret. */
   readonly redact: (text: string) => string;
 }

@@ -1,5 +1,5 @@
-import { BusError } from './dbus.js';
-import { MalformedMessage } from './dbus-wire.js';
+import { BusError } from '../dbus/connection.js';
+import { MalformedMessage } from '../dbus/malformed-message.js';
 import type { KeychainTrouble } from './keychain.js';
 
 export const isLockedError = 'org.freedesktop.Secret.Error.IsLocked';

@@ -1,7 +1,8 @@
-import { Bus, BusError, busDaemon } from './dbus.js';
-import { listOf, textOf } from './dbus-message.js';
-import { MalformedMessage, Variant } from './dbus-wire.js';
-import type { Value } from './dbus-wire.js';
+import { Bus, BusError, busDaemon } from '../dbus/connection.js';
+import { MalformedMessage } from '../dbus/malformed-message.js';
+import { listOf, pathOf } from '../dbus/message.js';
+import { Variant } from '../dbus/wire.js';
+import type { Value } from '../dbus/wire.js';
 import type { Keychain, KeychainTrouble, Patience } from './keychain.js';
 import { KeyringUnavailable, isLockedError, keyringTrouble } from './secret-service-trouble.js';
 
@@ -130,14 +131,14 @@ class Keyring {
         throw error;
       }),
     ]);
-    return items.length > 0 ? { session: textOf(session), items } : undefined;
+    return items.length > 0 ? { session: pathOf(session), items } : undefined;
   }
 
   /** A session, the unlocked default collection and the account's items in it. */
   async open(account: string): Promise<{ session: string; collection: string; items: readonly string[] }> {
     await this.#greet();
     const [alias] = await this.call(servicePath, 'Service.ReadAlias', 's', ['default']);
-    const collection = textOf(alias);
+    const collection = pathOf(alias);
     if (collection === nowhere) throw new KeyringUnavailable('no_collection');
     const look = (): Promise<[locked: Value | undefined, items: readonly string[]]> =>
       Promise.all([this.#property(collection, 'Collection', 'Locked'), this.#search(collection, account)]);
@@ -148,7 +149,7 @@ class Keyring {
       [locked, items] = await look();
       if (locked !== false) throw new KeyringUnavailable('locked');
     }
-    return { session: textOf(session), collection, items };
+    return { session: pathOf(session), collection, items };
   }
 
   /**
@@ -167,7 +168,7 @@ class Keyring {
 
   async #search(collection: string, account: string): Promise<readonly string[]> {
     const [items] = await this.call(collection, 'Collection.SearchItems', 'a{ss}', [attributes(account)]);
-    return listOf(items).map((item) => textOf(item));
+    return listOf(items).map((item) => pathOf(item));
   }
 
   /** The specification lets a keyring lock items one by one, in an unlocked collection too. */
@@ -184,7 +185,7 @@ class Keyring {
 
   /** Shows the dialog that a call asked for, and waits for the person. */
   async settle(prompt: Value | undefined): Promise<void> {
-    const path = textOf(prompt);
+    const path = pathOf(prompt);
     if (path === nowhere) return;
     if (!this.#mayPrompt) throw new KeyringUnavailable('locked');
     const completed = { path, interface: 'org.freedesktop.Secret.Prompt', member: 'Completed' };

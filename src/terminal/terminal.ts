@@ -3,7 +3,7 @@ import type { ChalkInstance } from 'chalk';
 import type { AuthError } from '../errors.js';
 import type { World } from '../world.js';
 import { Redactor } from '../redactor.js';
-import { redactedLine } from '../remote-text.js';
+import { printableJson, redactedLine } from '../remote-text.js';
 import { toldOnce } from '../told-once.js';
 
 export interface TerminalOptions {
@@ -35,14 +35,15 @@ export class Terminal {
     return stderr.isTTY && !isSet(env['CI']) && !this.#options.noInput;
   }
 
-  readonly conceal = (secret: string): void => this.#redactor.conceal(secret);
+  readonly conceal = (secret: string, publicText?: string): void =>
+    this.#redactor.conceal(secret, publicText);
 
   notice(text: string, label?: { readonly text: string; readonly style: Style }): void {
     if (!this.#options.quiet) this.#line(label?.text, label?.style, this.#shown(text));
   }
 
-  /** What must reach the person even with --quiet. */
-  readonly say = (text: string): void => this.#line(undefined, undefined, text);
+  /** The address to visit, which must reach the person even with --quiet. */
+  readonly say = (text: string): void => this.#line(undefined, undefined, this.#redactor.redactAddress(text));
 
   readonly warn = (text: string): void => this.#line('warning:', 'yellow', this.#shown(text));
 
@@ -60,7 +61,7 @@ export class Terminal {
     const message = this.#shown(error.message);
     const hint = shownHint === undefined ? undefined : this.#shown(shownHint);
     if (this.#options.json) {
-      this.#line(undefined, undefined, JSON.stringify({ error: { code: error.code, message, hint } }));
+      this.#line(undefined, undefined, printableJson({ error: { code: error.code, message, hint } }));
       return;
     }
     this.#line('error:', 'red', message);
@@ -83,10 +84,10 @@ export class Terminal {
     return redactedLine(text, this.redact);
   }
 
+  /** @param text redacted by now */
   #line(label: string | undefined, style: Style | undefined, text: string): void {
-    const safe = this.#redactor.redact(text);
     const write = (shown: string | undefined) =>
-      this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${safe}\n`));
+      this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${text}\n`));
     this.#pending = this.#pending.then(async () => {
       write(label && style && this.hasColour ? (await this.#loadChalk())[style](label) : label);
     });

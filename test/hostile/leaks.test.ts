@@ -55,7 +55,36 @@ function expectRedacted(text: string, request: ProviderRequest | undefined): voi
   const secrets = request === undefined ? [] : secretsOf(request);
   expect(secrets).not.toEqual([]);
   expect(text).toContain('invalid_client');
-  for (const secret of secrets) expect(text).not.toContain(secret.slice(0, 8));
+  for (const shown of readings(text)) for (const secret of secrets) expectNoPart(shown, secret);
+}
+
+/** The text as it stands, and what its longer words are as base64 or in hexadecimal digits. */
+function readings(text: string): string[] {
+  const words = text.match(/[\w+/=-]{10,}/g) ?? [];
+  return [
+    text,
+    ...words.flatMap((word) =>
+      [0, 1, 2, 3].flatMap((start) => [
+        Buffer.from(word.slice(start), 'base64').toString('latin1'),
+        Buffer.from(word.slice(start), 'hex').toString('latin1'),
+      ]),
+    ),
+  ];
+}
+
+/** Eight characters of it in a row, in whatever letters and however spaced. */
+function expectNoPart(text: string, secret: string): void {
+  const plain = text.toLowerCase().replaceAll(/\s/g, '');
+  for (let at = 0; at + 8 <= secret.length; at += 1)
+    expect(plain).not.toContain(secret.slice(at, at + 8).toLowerCase());
+}
+
+function eachByte(text: string, form: (code: number) => string): string {
+  return Array.from(Buffer.from(text), form).join('');
+}
+
+function hex(code: number): string {
+  return code.toString(16).padStart(2, '0');
 }
 
 async function keyInKeychain(machine: Machine): Promise<string | undefined> {
@@ -107,6 +136,18 @@ describe('LEK-01, LEK-06: a provider that repeats what it was sent has it redact
     ['at once', (secrets) => secrets],
     ['after many words', (secrets) => 'words '.repeat(72) + secrets],
     ['with characters in it that nobody sees', (secrets) => secrets.replaceAll(/.{5}/g, '$&\u200b')],
+    ['split by blanks', (secrets) => secrets.replaceAll(/.{6}/g, '$& ')],
+    ['split by soft hyphens and commas', (secrets) => secrets.replaceAll(/.{6}/g, '$&\u00ad,')],
+    ['split by tags', (secrets) => secrets.replaceAll(/.{7}/g, '$&<br>')],
+    ['in capitals', (secrets) => secrets.toUpperCase()],
+    ['in base64', (secrets) => Buffer.from(secrets).toString('base64')],
+    ['in base64url, behind a name', (secrets) => Buffer.from(`c:${secrets}`).toString('base64url')],
+    ['in hexadecimal digits', (secrets) => eachByte(secrets.slice(0, 200), hex)],
+    ['percent-encoded', (secrets) => eachByte(secrets.slice(0, 150), (code) => `%${hex(code)}`)],
+    ['escaped as in JSON', (secrets) => eachByte(secrets.slice(0, 80), (code) => `\\u00${hex(code)}`)],
+    ['escaped as in HTML', (secrets) => eachByte(secrets.slice(0, 80), (code) => `&#${code};`)],
+    ['cut', (secrets) => secrets.replaceAll(/\S+/g, (secret) => secret.slice(0, 12))],
+    ['its end', (secrets) => secrets.replaceAll(/\S+/g, (secret) => secret.slice(-12))],
   ];
 
   test.each(disguises)('in the refusal of a code: %s', async (_title, disguise) => {

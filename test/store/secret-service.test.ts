@@ -9,8 +9,8 @@ import { text } from 'node:stream/consumers';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
-import { Bus } from '../../src/store/dbus.js';
-import { Variant, type Value } from '../../src/store/dbus-wire.js';
+import { Bus } from '../../src/dbus/connection.js';
+import { Variant, type Value } from '../../src/dbus/wire.js';
 import type { Keychain, KeychainTrouble } from '../../src/store/keychain.js';
 import { secretService } from '../../src/store/secret-service.js';
 import {

@@ -7,8 +7,8 @@ import { env as environment, kill, pid } from 'node:process';
 import type { Readable, Writable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 
-import { Bus, busDaemon } from '../../src/store/dbus.js';
-import { Variant, type Value } from '../../src/store/dbus-wire.js';
+import { Bus, busDaemon } from '../../src/dbus/connection.js';
+import { Variant, type Value } from '../../src/dbus/wire.js';
 import { isOnPath } from './requirements.js';
 
 export interface BusSession {

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 
-import { decodeMessage, encodeMessage, messageLength, type Message } from '../../src/store/dbus-message.js';
-import { Variant, type Value } from '../../src/store/dbus-wire.js';
+import { decodeMessage, encodeMessage, messageLength, type Message } from '../../src/dbus/message.js';
+import { Variant, type Value } from '../../src/dbus/wire.js';
 import type { BusSession } from './keyring.js';
 
 /** Whatever listens where a bus should be. */
@@ -41,6 +41,8 @@ export interface Script {
   readonly dialog?: 'confirmed' | 'dismissed' | 'ignored';
   /** By member. */
   readonly answers?: Readonly<Record<string, Answer>>;
+  /** The bytes of an answer that no keyring would give. */
+  readonly forge?: (call: Message) => Buffer | undefined;
   /** How many bytes are sent at a time. */
   readonly chunkSize?: number;
 }
@@ -101,6 +103,11 @@ export async function startScriptedKeyring(script: Script = {}): Promise<Scripte
     receiveCalls(socket, (call) => {
       const member = call.member ?? '';
       calls.push(member);
+      const forged = script.forge?.(call);
+      if (forged) {
+        socket.write(forged);
+        return;
+      }
       const reply = answer(member, call.body ?? []);
       if (reply !== 'silence')
         send({ kind: 'reply', serial: calls.length, replySerial: call.serial, ...reply });

@@ -14,7 +14,7 @@ export const campaignTimeout = 30 * 60_000;
 export type Note = (what: string, value: unknown) => void;
 
 /**
- * Tries 10,000 inputs of one kind (`quickly` in the quick form) and tells what the program did wrong with them. An input
+ * Tries `fully` inputs of one kind (`quickly` in the quick form) and tells what the program did wrong with them. An input
  * follows from seed and index alone: AUTHCLI_FUZZ_SEED and AUTHCLI_FUZZ_INDEX bring one back.
  * @param tryOne tells what the rules say of the input that it tried; throws what the program did wrong
  */
@@ -22,8 +22,9 @@ export async function campaign(
   kind: string,
   quickly: number,
   tryOne: (chance: Chance, note: Note) => Promise<readonly Finding[]>,
+  fully = 10_000,
 ): Promise<string> {
-  const count = isFull ? 10_000 : quickly;
+  const count = isFull ? fully : quickly;
   const tried: Record<Verdict, number> = { valid: 0, invalid: 0, open: 0 };
   const failures = new Map<string, string[]>();
   const indices = onlyIndex === undefined ? Array(count).keys() : [Number(onlyIndex)];

@@ -1,11 +1,10 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { sessionBusSockets } from './dbus-address.js';
-import { decodeMessage, encodeMessage, messageLength } from './dbus-message.js';
-import type { Message } from './dbus-message.js';
-import { MalformedMessage } from './dbus-wire.js';
-import type { Value } from './dbus-wire.js';
-import { systemErrorCode } from '../errors.js';
+import { sessionBusSockets } from './address.js';
+import { MalformedMessage } from './malformed-message.js';
+import { decodeMessage, encodeMessage, messageLength } from './message.js';
+import type { Message } from './message.js';
+import type { Value } from './wire.js';
 
 /**
  * `unreachable`: no bus; `silent`: a bus that never answered; `timeout`: a callee that did not;
@@ -108,7 +107,7 @@ export class Bus {
       if (this.#unsent) this.#connectToNext(reason, error);
       else this.#fail(new BusError('broken', reason, { cause: error }));
     };
-    socket.on('error', (error) => lose(systemErrorCode(error) ?? error.message, error));
+    socket.on('error', (error) => lose('code' in error ? String(error.code) : error.message, error));
     socket.on('close', () => lose('the bus closed the connection'));
     socket.on('connect', () => socket.write(greeting));
     socket.on('data', (chunk) => {

@@ -4,9 +4,8 @@ import { pid, platform } from 'node:process';
 
 import { describe, expect, test } from 'vitest';
 
-import { sessionBusSockets } from '../../src/store/dbus-address.js';
-import { decodeMessage, encodeMessage, messageLength } from '../../src/store/dbus-message.js';
-import { Variant, type Value } from '../../src/store/dbus-wire.js';
+import { encodeMessage } from '../../src/dbus/message.js';
+import { Variant, type Value } from '../../src/dbus/wire.js';
 import { secretService } from '../../src/store/secret-service.js';
 import { forThisTest } from '../support/keyring.js';
 import { startPeer, startScriptedKeyring } from '../support/scripted-keyring.js';
@@ -141,85 +140,23 @@ test('the connection ends with the answer', async () => {
   expect(sockets).toHaveLength(1);
 });
 
-describe('messages', () => {
-  test('every length survives being written and read', () => {
-    for (let length = 0; length < 1_100; length += 1) {
-      const body = [['x'.repeat(length), Buffer.alloc(length, 7)], [['key', new Variant('b', true)]], 1];
-      const message = encodeMessage({ kind: 'call', serial: 7, path: '/', signature: '(say)a{sv}u', body });
-      expect(messageLength(message)).toBe(message.length);
-      expect(decodeMessage(message)).toMatchObject({ kind: 'call', serial: 7, path: '/', body });
-    }
-  });
-
-  test('a service of the other byte order is understood', () => {
-    const message = Buffer.from(
-      '42020001' +
-        '00000004' +
-        '00000009' +
-        '0000000f' +
-        '05017500' +
-        '00000003' +
-        '0801670001620000' +
-        '00000001',
-      'hex',
-    );
-    expect(messageLength(message)).toBe(message.length);
-    expect(decodeMessage(message)).toMatchObject({ kind: 'reply', serial: 9, replySerial: 3, body: [true] });
-  });
-
-  test('kinds of numbers that nobody needs are passed over', () => {
-    const body = Buffer.alloc(8 + 8 + 4);
-    body.writeUInt32LE(5, 16);
-    expect(decodeMessage(forgedReply('xdu', body)).body).toEqual([null, null, 5]);
-  });
+test('the next one is tried when the first is no bus, or nobody listens, or it cannot exist', async () => {
+  const keyring = await forThisTest(startScriptedKeyring());
+  const tooLong = `unix:path=/${'x'.repeat(200)}`;
+  const stranger = await forThisTest(startPeer(says('220 mail.example ESMTP\r\n')));
+  const strange = stranger.env.DBUS_SESSION_BUS_ADDRESS;
+  const address = `${strange};unix:path=/nonexistent/bus;${tooLong};unix:path=%00;${keyring.env.DBUS_SESSION_BUS_ADDRESS}`;
+  const keychain = secretService({ DBUS_SESSION_BUS_ADDRESS: address });
+  expect(await keychain.read('ann', patience)).toEqual({ kind: 'found', secret: 'secret' });
 });
 
-describe('the address of the session bus', () => {
-  const runtime = { XDG_RUNTIME_DIR: '/run/user/7' };
-
-  test.each([
-    ['nothing known', {}, []],
-    ['the runtime folder alone', runtime, ['/run/user/7/bus']],
-    ['an empty variable', { ...runtime, DBUS_SESSION_BUS_ADDRESS: '' }, ['/run/user/7/bus']],
-    ['a path', { DBUS_SESSION_BUS_ADDRESS: 'unix:path=/a/bus,guid=1234' }, ['/a/bus']],
-    ['an abstract name', { DBUS_SESSION_BUS_ADDRESS: 'unix:guid=1,abstract=/tmp/dbus-x' }, ['\0/tmp/dbus-x']],
-    ['escaped bytes', { DBUS_SESSION_BUS_ADDRESS: 'unix:path=/a%2fb%20c%3b%c3%a9' }, ['/a/b c;é']],
-    [
-      'the runtime folder by name',
-      { ...runtime, DBUS_SESSION_BUS_ADDRESS: 'unix:runtime=yes' },
-      ['/run/user/7/bus'],
-    ],
-    [
-      'several, some of which are not for us',
-      {
-        ...runtime,
-        DBUS_SESSION_BUS_ADDRESS: 'tcp:host=h,port=1;unix:path=/a;unix:dir=/d;unix:path=%zz;unix:path=/b',
-      },
-      ['/a', '/b'],
-    ],
-    ['a bus that was switched off', { ...runtime, DBUS_SESSION_BUS_ADDRESS: 'disabled:' }, []],
-  ])('%s', (_, env, sockets) => {
-    expect(sessionBusSockets(env)).toEqual(sockets);
+test.skipIf(platform !== 'linux')('a bus at an abstract name is reached', async () => {
+  const name = `authcli-test-${pid}`;
+  const server = createServer((socket) => void socket.end('REJECTED EXTERNAL\r\n')).listen(`\0${name}`);
+  await once(server, 'listening');
+  const keychain = secretService({ DBUS_SESSION_BUS_ADDRESS: `unix:abstract=${name}` });
+  expect(await keychain.read('ann', patience)).toMatchObject({
+    message: expect.stringContaining('it refused this user'),
   });
-
-  test('the next one is tried when the first is no bus, or nobody listens, or it cannot exist', async () => {
-    const keyring = await forThisTest(startScriptedKeyring());
-    const tooLong = `unix:path=/${'x'.repeat(200)}`;
-    const stranger = await forThisTest(startPeer(says('220 mail.example ESMTP\r\n')));
-    const strange = stranger.env.DBUS_SESSION_BUS_ADDRESS;
-    const address = `${strange};unix:path=/nonexistent/bus;${tooLong};unix:path=%00;${keyring.env.DBUS_SESSION_BUS_ADDRESS}`;
-    const keychain = secretService({ DBUS_SESSION_BUS_ADDRESS: address });
-    expect(await keychain.read('ann', patience)).toEqual({ kind: 'found', secret: 'secret' });
-  });
-
-  test.skipIf(platform !== 'linux')('a bus at an abstract name is reached', async () => {
-    const name = `authcli-test-${pid}`;
-    const server = createServer((socket) => void socket.end('REJECTED EXTERNAL\r\n')).listen(`\0${name}`);
-    await once(server, 'listening');
-    const keychain = secretService({ DBUS_SESSION_BUS_ADDRESS: `unix:abstract=${name}` });
-    expect(await keychain.read('ann', patience)).toMatchObject({
-      message: expect.stringContaining('it refused this user'),
-    });
-    server.close();
-  });
+  server.close();
 });

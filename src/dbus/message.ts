@@ -1,5 +1,6 @@
-import { MalformedMessage, marshal, unmarshal, Variant } from './dbus-wire.js';
-import type { Value } from './dbus-wire.js';
+import { MalformedMessage } from './malformed-message.js';
+import { marshal, objectPath, unmarshal, Variant } from './wire.js';
+import type { Value } from './wire.js';
 
 /** A D-Bus message as far as a client of method calls and signals needs it. */
 export interface Message {
@@ -18,8 +19,14 @@ export interface Message {
 const kinds = ['unknown', 'call', 'reply', 'error', 'signal'] as const;
 const protocolVersion = 1;
 
-/** Keyrings answer with a few hundred bytes; the specification would let a peer make us buffer 128 MiB. */
-const longestMessage = 1 << 20;
+/** The types of the header's fields, by their codes. Fields that the specification does not know yet are passed over. */
+const fieldTypes = ['', 'o', 's', 's', 's', 'u', 's', 's', 'g', 'u'] as const;
+
+/**
+ * Keyrings answer with a few hundred bytes. The specification would allow 128 MiB, and this many bytes of the costliest
+ * signature take a third of a second to read.
+ */
+const longestMessage = 1 << 17;
 
 /** Byte order, kind, flags, version, length of the body, serial, fields. */
 const headerSignature = 'yyyyuua(yv)';
@@ -64,29 +71,72 @@ export function messageLength(bytes: Buffer): number | undefined {
   return length;
 }
 
+/** @param bytes as many as `messageLength` says */
 export function decodeMessage(bytes: Buffer): Message {
   const littleEndian = isLittleEndian(bytes);
   const header = unmarshal(bytes, littleEndian, headerSignature);
-  const [, kind, , , , serial, fields] = header.values;
-  const byCode = new Map(listOf(fields).map((field) => [listOf(field)[0], variantOf(listOf(field)[1])]));
-  const text = (code: number): string | undefined => {
-    const value = byCode.get(code);
-    return typeof value === 'string' ? value : undefined;
-  };
+  const [, kind, , version, , serial, fields] = header.values;
+  if (kind === 0 || version !== protocolVersion || serial === 0)
+    throw new MalformedMessage('a header makes no sense');
+  const byCode = headerFields(fields);
+  const signature = textIn(byCode, 8);
+  const bodyAt = Math.ceil(header.end / 8) * 8;
+  for (let at = header.end; at < bodyAt; at += 1) {
+    if (bytes[at] !== 0) throw new MalformedMessage('there is something between header and body');
+  }
+  const body = unmarshal(bytes, littleEndian, signature ?? '', bodyAt);
+  if (body.end !== bytes.length) throw new MalformedMessage('a body is longer than its signature says');
   const replySerial = byCode.get(5);
-  const signature = text(8) ?? '';
-  return {
+  const message: Message = {
     kind: kinds[Number(kind)] ?? 'unknown',
     serial: Number(serial),
     replySerial: typeof replySerial === 'number' ? replySerial : undefined,
-    destination: text(6),
-    path: text(1),
-    interface: text(2),
-    member: text(3),
-    errorName: text(4),
+    destination: textIn(byCode, 6),
+    path: textIn(byCode, 1),
+    interface: textIn(byCode, 2),
+    member: textIn(byCode, 3),
+    errorName: textIn(byCode, 4),
     signature,
-    body: unmarshal(bytes, littleEndian, signature, Math.ceil(header.end / 8) * 8).values,
+    body: body.values,
   };
+  if (!isComplete(message)) throw new MalformedMessage('a field of a header is missing');
+  return message;
+}
+
+function headerFields(fields: Value | undefined): ReadonlyMap<number, Value> {
+  const byCode = new Map<number, Value>();
+  for (const field of listOf(fields)) {
+    const [code, variant] = listOf(field);
+    if (typeof code !== 'number' || code === 0 || !(variant instanceof Variant) || byCode.has(code))
+      throw new MalformedMessage('a header makes no sense');
+    const type = fieldTypes[code];
+    if (type !== undefined && type !== variant.signature)
+      throw new MalformedMessage('a field of a header has another type');
+    byCode.set(code, variant.value);
+  }
+  return byCode;
+}
+
+function textIn(byCode: ReadonlyMap<number, Value>, code: number): string | undefined {
+  const value = byCode.get(code);
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Each kind of message has fields that it cannot do without. */
+function isComplete(message: Message): boolean {
+  const { path, member, replySerial } = message;
+  switch (message.kind) {
+    case 'reply':
+      return Boolean(replySerial);
+    case 'error':
+      return Boolean(replySerial && message.errorName);
+    case 'call':
+      return Boolean(path && member);
+    case 'signal':
+      return Boolean(path && message.interface && member);
+    case 'unknown':
+      return true;
+  }
 }
 
 /** The elements of an array or a struct. */
@@ -97,13 +147,10 @@ export function listOf(value: Value | undefined): readonly Value[] {
   return value;
 }
 
-function variantOf(value: Value | undefined): Value | undefined {
-  return value instanceof Variant ? value.value : undefined;
-}
-
-export function textOf(value: Value | undefined): string {
-  if (typeof value !== 'string') throw new MalformedMessage('a string is missing');
-  return value;
+/** A reply may have put a path into a string as well as into a value of its own type. */
+export function pathOf(value: Value | undefined): string {
+  if (typeof value !== 'string') throw new MalformedMessage('a path is missing');
+  return objectPath(value);
 }
 
 function isLittleEndian(bytes: Buffer): boolean {

@@ -1,3 +1,7 @@
+import { isUtf8 } from 'node:buffer';
+import { MalformedMessage } from './malformed-message.js';
+import { alignments, assertSignature, assertSingleType, endOfType } from './signature.js';
+
 /**
  * D-Bus values, by their signatures (D-Bus specification, "Type System" and "Marshaling").
  * `ay` is a Buffer, other arrays and structs are arrays, a dictionary is an array of pairs. Numbers of kinds that no
@@ -15,35 +19,11 @@ export class Variant {
   }
 }
 
-/** What the peer sent is no D-Bus. */
-export class MalformedMessage extends Error {}
-
 // This runs once per process, uncompiled: few functions, and bytes as characters of a string, which is the cheapest
 // buffer that grows.
 
-/** The specification allows no deeper nesting; without a limit a hostile variant could exhaust the stack. */
+/** The specification allows no deeper nesting, the values inside variants included. */
 const deepestNesting = 64;
-
-/** Of each type, and of arrays and structs their first byte. */
-const alignments: Readonly<Record<string, number>> = {
-  y: 1,
-  n: 2,
-  q: 2,
-  b: 4,
-  i: 4,
-  u: 4,
-  h: 4,
-  x: 8,
-  t: 8,
-  d: 8,
-  s: 4,
-  o: 4,
-  g: 1,
-  v: 1,
-  a: 4,
-  '(': 8,
-  '{': 8,
-};
 
 /** The values as bytes, one per character. It begins where a message or its body does: at a multiple of 8. */
 export function marshal(signature: string, values: readonly Value[]): string {
@@ -96,7 +76,10 @@ function character(code: number): string {
   return String.fromCharCode(code);
 }
 
-/** The values that begin at `start`, and where they end. */
+/**
+ * The values that begin at `start`, and where they end. Throws a MalformedMessage for anything that the specification forbids.
+ * @param signature a valid one
+ */
 export function unmarshal(
   bytes: Buffer,
   isLittleEndian: boolean,
@@ -104,76 +87,101 @@ export function unmarshal(
   start = 0,
 ): { readonly values: Value[]; readonly end: number } {
   let offset = start;
+  /** Where the type of the value that was read last ends in its signature. */
+  let typeEnd = 0;
   const take = (size: number): number => {
     const from = offset;
     offset += size;
     if (offset > bytes.length) throw new MalformedMessage('a value reaches beyond its message');
     return from;
   };
-  const align = (code: string): number => take(-offset & ((alignments[code] ?? 1) - 1));
-  const length = (): number => {
+  const align = (code: string): void => {
+    const boundary = alignments[code] ?? 1;
+    while (offset % boundary !== 0) {
+      if (bytes[take(1)] !== 0) throw new MalformedMessage('there is something between two values');
+    }
+  };
+  const number = (): number => {
     const from = take(4);
     return isLittleEndian ? bytes.readUInt32LE(from) : bytes.readUInt32BE(from);
   };
   const text = (size: number): string => {
     const from = take(size + 1);
-    return bytes.toString('utf8', from, from + size);
+    const characters = bytes.toString('utf8', from, from + size + 1);
+    // The specification wants one NUL, at the end. A mark of replacement may be the peer's own.
+    const isText =
+      characters.indexOf('\0') === characters.length - 1 &&
+      (!characters.includes('\ufffd') || isUtf8(bytes.subarray(from, from + size)));
+    if (!isText) throw new MalformedMessage('a string is not text');
+    return characters.slice(0, -1);
   };
-  const readAll = (type: string, from: number, to: number, nesting: number): Value[] => {
+  const readAll = (type: string, closing: string, nesting: number): Value[] => {
     const values: Value[] = [];
-    for (let at = from; at < to; at = endOfType(type, at)) values.push(read(type, at, nesting));
+    while (type.charAt(typeEnd) !== closing) values.push(read(type, typeEnd, nesting));
     return values;
   };
   const read = (type: string, at: number, nesting: number): Value => {
     if (nesting > deepestNesting) throw new MalformedMessage('a value is nested too deeply');
     const code = type.charAt(at);
     align(code);
+    typeEnd = at + 1;
     switch (code) {
       case 's':
+        return text(number());
       case 'o':
-        return text(length());
-      case 'g':
-        return text(bytes.readUInt8(take(1)));
+        return objectPath(text(number()));
+      case 'g': {
+        const inner = text(bytes.readUInt8(take(1)));
+        assertSignature(inner);
+        return inner;
+      }
       case 'u':
-        return length();
-      case 'b':
-        return length() !== 0;
+        return number();
+      case 'b': {
+        const value = number();
+        if (value > 1) throw new MalformedMessage('a truth value is neither true nor false');
+        return value === 1;
+      }
       case 'y':
         return bytes.readUInt8(take(1));
       case 'v': {
         const inner = text(bytes.readUInt8(take(1)));
-        if (endOfType(inner, 0) !== inner.length) throw new MalformedMessage('a variant holds one value');
-        return new Variant(inner, read(inner, 0, nesting + 1));
+        assertSingleType(inner);
+        const value = read(inner, 0, nesting + 1);
+        typeEnd = at + 1;
+        return new Variant(inner, value);
       }
       case 'a': {
-        const size = length();
-        const element = type.charAt(at + 1);
-        align(element);
+        const size = number();
+        align(type.charAt(at + 1));
         const end = offset + size;
-        if (element === 'y') return bytes.subarray(take(size), end);
+        if (end > bytes.length) throw new MalformedMessage('a value reaches beyond its message');
+        if (type.charAt(at + 1) === 'y') {
+          typeEnd = at + 2;
+          return bytes.subarray(take(size), end);
+        }
         const elements: Value[] = [];
         while (offset < end) elements.push(read(type, at + 1, nesting + 1));
+        if (offset > end) throw new MalformedMessage('an array is longer than it says');
+        if (size === 0) typeEnd = endOfType(type, at);
         return elements;
       }
       case '(':
-      case '{':
-        return readAll(type, at + 1, endOfType(type, at) - 1, nesting + 1);
+      case '{': {
+        const members = readAll(type, code === '(' ? ')' : '}', nesting + 1);
+        typeEnd += 1;
+        return members;
+      }
       default:
         take(alignments[code] ?? 0);
         return null;
     }
   };
-  const values = readAll(signature, 0, signature.length, 0);
-  return { values, end: offset };
+  return { values: readAll(signature, '', 0), end: offset };
 }
 
-function endOfType(signature: string, start: number): number {
-  const code = signature.charAt(start);
-  if (code === 'a') return endOfType(signature, start + 1);
-  if (alignments[code] === undefined) throw new MalformedMessage('unknown type in a signature');
-  if (code !== '(' && code !== '{') return start + 1;
-  let end = start + 1;
-  do end = endOfType(signature, end);
-  while (signature.charAt(end) !== (code === '(' ? ')' : '}'));
-  return end + 1;
+/** Throws unless it is a path of the specification: one goes into the rules that we give the bus. */
+export function objectPath(text: string): string {
+  if (!/^\/(?:\w+(?:\/\w+)*)?$/.test(text)) throw new MalformedMessage('an object has no proper path');
+  return text;
 }

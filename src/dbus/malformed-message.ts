@@ -1,0 +1,2 @@
+/** The peer sent something that is not D-Bus. */
+export class MalformedMessage extends Error {}
