@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 
 import { AuthClient } from './client/auth-client.js';
 import { Redactor } from './redactor.js';
+import { redactedLine } from './remote-text.js';
 import { assertVerifiedTls } from './verified-tls.js';
 import { toldOnce } from './told-once.js';
 import { systemWorld } from './world.js';
@@ -62,6 +63,6 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     waiting: () => {},
     trace: () => {},
     conceal: redactor.conceal,
-    redact: redactor.redact,
+    shown: async (text) => redactedLine(text, redactor.redact),
   });
 }

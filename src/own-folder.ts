@@ -4,12 +4,10 @@ import { dirname, join } from 'node:path';
 import { reserveFile } from './atomic-file.js';
 import { AuthError } from './errors.js';
 import type { Holding } from './file-trouble.js';
+import { assertKept } from './kept-mode.js';
 
 /** Absent on Windows, where the folders' access lists do the work of owner and mode. */
 type Uid = number | undefined;
-
-/** What others must not do: read a session, or write a configuration. */
-const withheld: Readonly<Record<Holding, number>> = { sessions: 0o077, configuration: 0o022 };
 
 /**
  * Makes the folder, and those above it, for us alone, where it is not there yet. Returns whether it made it.
@@ -68,18 +66,4 @@ function assertFilesKeepModes(folder: string, holds: Holding): void {
   } finally {
     probe.discard();
   }
-}
-
-/** @param mode as it is after it was set */
-export function assertKept(path: string, mode: number, holds: Holding): void {
-  if ((mode & withheld[holds]) === 0) return;
-  const kept = (mode & 0o7777).toString(8).padStart(4, '0');
-  const others = holds === 'sessions' ? 'read' : 'change';
-  throw new AuthError(
-    'store',
-    `others can ${others} what lies in ${path}: chmod has no effect there, the mode stays ${kept}`,
-    {
-      remedy: { kind: 'move_folder', holds, because: 'no_modes' },
-    },
-  );
 }

@@ -14,8 +14,14 @@ const patterns: readonly RegExp[] = [
 
 /** Keeps secrets out of everything that people and logs see: those of this run by value, others by their look. */
 export class Redactor {
-  readonly #secrets = new Map<string, string>();
+  readonly #secrets: Map<string, string>;
   #matcher: SecretMatcher | undefined;
+  #matched = 0;
+
+  /** @param secrets what is concealed already, and whatever is added to it later; behind each its `publicText` */
+  constructor(secrets = new Map<string, string>()) {
+    this.#secrets = secrets;
+  }
 
   /**
    * @param publicText what everybody knows and the secret may have a part of, such as the name of its owner: that part
@@ -23,8 +29,6 @@ export class Redactor {
    */
   readonly conceal = (secret: string, publicText = ''): void => {
     this.#secrets.set(secret, publicText);
-    // Built when there is something to redact, which is hardly ever.
-    this.#matcher = undefined;
   };
 
   /** In whatever form a secret is repeated. */
@@ -49,10 +53,12 @@ export class Redactor {
     return byLook(redacted);
   };
 
+  /** Built when there is something to redact, which is hardly ever. */
   #loadMatcher(): SecretMatcher {
-    if (this.#matcher) return this.#matcher;
+    if (this.#matcher && this.#matched === this.#secrets.size) return this.#matcher;
     const matcher = new SecretMatcher();
     for (const [secret, publicText] of this.#secrets) matcher.add(secret, publicText);
+    this.#matched = this.#secrets.size;
     return (this.#matcher = matcher);
   }
 }

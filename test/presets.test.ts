@@ -354,7 +354,6 @@ async function loginOf(preset: Preset, settings: Readonly<Record<string, string>
     now: () => new Date(),
     trace: () => {},
     conceal: () => {},
-    redact: (text) => text,
   });
   const masked = new Set(['state', 'nonce', 'code_challenge']);
   const parameters = [...authorizationUrl.searchParams].map(

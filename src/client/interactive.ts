@@ -23,7 +23,7 @@ import { registeredUri, type Redirect, type RedirectChoice } from '../providers/
 import type { StoreName } from '../store/key-source.js';
 import type { SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
-import { oneLine, redactedLine } from '../remote-text.js';
+import { oneLine } from '../remote-text.js';
 import { distinctLabel } from '../store/account.js';
 import type { Session } from '../store/session.js';
 import { accountNameAt } from './account-name.js';
@@ -125,7 +125,7 @@ export async function signIn(
     ]);
     const replaced: Session[] = [];
     const expected = request.account === undefined ? undefined : accountNameAt(provider, request.account);
-    const signedIn = await answering(received, conversation, store, surroundings.redact, async () => {
+    const signedIn = await answering(received, conversation, store, surroundings, async () => {
       const tokenSet = await transaction.redeem(received.url);
       const { account, acr } = await identify(client, tokenSet, proofKey, expected, surroundings);
       const session = newSession(provider, tokenSet, {
@@ -229,7 +229,7 @@ async function answering(
   received: ReceivedResponse,
   conversation: SignInConversation,
   store: SessionStore,
-  redact: (text: string) => string,
+  { shown }: Pick<ClientSurroundings, 'shown'>,
   work: () => Promise<SignedIn>,
 ): Promise<SignedIn> {
   try {
@@ -243,8 +243,8 @@ async function answering(
     const hint = conversation.hintOf(failure);
     await received.respond({
       kind: 'failed',
-      message: redactedLine(failure.message, redact),
-      hint: hint && redactedLine(hint, redact),
+      message: await shown(failure.message),
+      hint: hint && (await shown(hint)),
     });
     throw error;
   }

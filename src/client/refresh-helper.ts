@@ -65,7 +65,6 @@ export async function serveRefresh(
       folder: request.folder,
       trace: (line) => traces.push(redact(line)),
       conceal,
-      redact,
     });
     return { kind: 'done', traces };
   } catch (error) {
@@ -143,6 +142,7 @@ const unavailable: Pick<
   | 'openBrowser'
   | 'readSecret'
   | 'askRefreshHelper'
+  | 'shown'
 > = {
   signal: new AbortController().signal,
   keychain: () => Promise.reject(new Error('the refresh helper uses no keychain')),
@@ -152,4 +152,5 @@ const unavailable: Pick<
   openBrowser: async () => ({ kind: 'not_launched', reason: 'the refresh helper opens no browser' }),
   askRefreshHelper: () => Promise.reject(new Error('the refresh helper needs no helper')),
   waiting: () => {},
+  shown: () => Promise.reject(new Error('the refresh helper shows nothing')),
 };

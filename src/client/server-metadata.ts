@@ -6,7 +6,7 @@ import { writeFileAtomically } from '../atomic-file.js';
 import type { ServerMetadata } from '../oauth/discovery.js';
 import type { Provider } from '../providers/provider.js';
 import { readOwnFile } from '../store/own-file.js';
-import { makeStateFolder } from '../store/state-folder.js';
+import { makeStateFolder } from '../store/make-state-folder.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 interface CachedMetadata {

@@ -151,7 +151,7 @@ export function clientSurroundings(
     waiting: (what) => terminal.isInteractive && terminal.notice(what),
     trace: terminal.trace,
     conceal: terminal.conceal,
-    redact: terminal.redact,
+    shown: terminal.shown,
   };
 }
 

@@ -83,7 +83,7 @@ export async function signInAs(
   });
   if (chosenBy !== undefined) terminal.say(chosenByProject(provider, chosenBy));
   // npm may replace the package while the person is in the browser: nothing that follows the sign-in is loaded after it.
-  await Promise.all([loadEditor(), terminal.loadColours()]);
+  await Promise.all([loadEditor(), terminal.load()]);
   const { showSignIn } = await import('../terminal/sign-in-screen.js');
   const words = (failure: AuthError) => hintOf(failure, { ...context.asked, provider: provider.name });
   const screen = showSignIn(provider.name, surroundings.deadline, words, world, terminal);

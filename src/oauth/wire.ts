@@ -24,8 +24,6 @@ export interface Wire {
    * @param publicText what everybody knows and the secret may have a part of
    */
   readonly conceal: (secret: string, publicText?: string) => void;
-  /** The text without what was concealed, and without what looks like a secret. */
-  readonly redact: (text: string) => string;
 }
 
 /** The provider cannot answer now, whatever the body of its answer says. */

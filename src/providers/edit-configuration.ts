@@ -3,7 +3,8 @@ import { dirname } from 'node:path';
 
 import { reserveFile, writeFileAtomically } from '../atomic-file.js';
 import { fileTrouble } from '../file-trouble.js';
-import { assertKept, assertNoneOfAnother, makeFolder } from '../own-folder.js';
+import { assertKept } from '../kept-mode.js';
+import { assertNoneOfAnother, makeFolder } from '../own-folder.js';
 import { assertTrustedFolder, decodeText, readText, type ConfigurationFile } from './configuration.js';
 
 /** Loads what a change needs, for a command that must not fail when the program is replaced while it waits. */

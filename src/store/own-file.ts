@@ -1,10 +1,10 @@
 import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 
-import { patiently, renamePatiently } from '../atomic-file.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { fileTrouble } from '../file-trouble.js';
-import { assertKept } from '../own-folder.js';
+import { assertKept } from '../kept-mode.js';
+import { patiently } from '../patiently.js';
 
 /** Who we are, and whom to tell about what was mended. */
 export interface Ownership {
@@ -80,17 +80,6 @@ export function narrowVerified(path: string, change: () => void, look: () => Sta
     if (systemErrorCode(error) === 'EROFS') throw error;
   }
   assertKept(path, look().mode, 'sessions');
-}
-
-/** Never deletes: what cannot be read today may be readable tomorrow. Returns where it lies now. */
-export function setAside(path: string): string {
-  const aside = `${path}.damaged-${Date.now().toString(36)}`;
-  try {
-    renamePatiently(path, aside);
-  } catch (error) {
-    throw storeTrouble('write', path, error);
-  }
-  return aside;
 }
 
 /** A file-system failure, as the person sees it. */

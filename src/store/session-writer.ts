@@ -2,15 +2,16 @@ import { hash } from 'node:crypto';
 import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { patiently, removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
+import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
+import { patiently } from '../patiently.js';
 import type { Account } from './account.js';
 import type { KeySurroundings, StoreName } from './key-source.js';
 import { fetchOrMakeKey } from './key-making.js';
 import { withLock } from './lock.js';
-import { setAside } from './own-file.js';
+import { setAside } from './set-aside.js';
 import { beginRefresh, roomForSession, writing, type PendingRefresh } from './pending-refresh.js';
 import { openRecord, sealRecord } from './seal.js';
-import { makeStateFolder } from './state-folder.js';
+import { makeStateFolder } from './make-state-folder.js';
 import { setAsideDamagedDescription } from './store-description.js';
 import type { SealingKey } from './session-record.js';
 import {

@@ -1,8 +1,7 @@
-import { chmodSync, lstatSync, readdirSync, writeFileSync, type Stats } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 
 import { AuthError } from '../errors.js';
-import { makeFolder } from '../own-folder.js';
 import {
   assertOwned,
   isOpenToOthers,
@@ -18,30 +17,16 @@ export interface StateFolder {
   readonly ownership: Ownership;
 }
 
-type Part = 'sessions' | 'metadata';
+export type Part = 'sessions' | 'metadata';
 
-const parts: readonly string[] = ['sessions', 'metadata'] satisfies Part[];
+export const parts: readonly string[] = ['sessions', 'metadata'] satisfies Part[];
 
 /** Lies in a folder that was there before us: authcli puts its files into it, and never changes the folder. */
-const foundMarker = 'folder-not-made-by-authcli';
+export const foundMarker = 'folder-not-made-by-authcli';
 
 /** The names of what we write: keys, locks and the description of the store; sessions and all that goes with one; metadata. */
 const ownName =
   /^(?:store\.(?:json|key|lock)\b.*|[^@]+@(?:[\da-f]{16}\.(?:session|current)|current|login)\b.*|[\da-f]{16}\.json)$/;
-
-/** Makes one of the folders that the state folder has, and the state folder itself, or takes what is there. */
-export function makeStateFolder({ folder, ownership }: StateFolder, part: Part): void {
-  const path = join(folder, part);
-  try {
-    for (const one of [folder, path]) {
-      if (makeFolder(one, ownership.uid, 'sessions')) continue;
-      checkFolder(one, ownership);
-      markIfFound(one, ownership);
-    }
-  } catch (error) {
-    throw storeTrouble('create', path, error);
-  }
-}
 
 /** Of folders and files, narrows those that we made. Nothing happens where there is no such folder. */
 export function assertStateFolder({ folder, ownership }: StateFolder): void {
@@ -62,7 +47,7 @@ export function narrowOwnFiles(folder: string, names: readonly string[], ownersh
   for (const name of names) if (ownName.test(name)) narrowOwnFile(join(folder, name), ownership);
 }
 
-function checkFolder(path: string, ownership: Ownership): void {
+export function checkFolder(path: string, ownership: Ownership): void {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
   if (!stats.isDirectory()) {
@@ -90,7 +75,7 @@ function isNarrowable(path: string, { uid, mode }: Stats, ownership: Ownership):
   return !names.includes(foundMarker) && holdsOwn(path, names, ownership);
 }
 
-function holdsOwn(folder: string, names: readonly string[], { uid }: Ownership): boolean {
+export function holdsOwn(folder: string, names: readonly string[], { uid }: Ownership): boolean {
   const isOwn = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.uid === uid;
   return names.some((name) => {
     const path = join(folder, name);
@@ -99,24 +84,6 @@ function holdsOwn(folder: string, names: readonly string[], { uid }: Ownership):
       isOwn(path) && lstatSync(path).isDirectory() && readdirSync(path).some((inner) => ownName.test(inner))
     );
   });
-}
-
-/** Later, with files of ours in it, it would look like one that we made. */
-function markIfFound(folder: string, ownership: Ownership): void {
-  if (ownership.uid === undefined) return;
-  // Another process may just be trying the folder.
-  const names = readdirSync(folder).filter((name) => !name.endsWith('.tmp'));
-  const isPrivate = !isOpenToOthers(lstatSync(folder), ownership);
-  // Such as is left of a first sign-in that was stopped at once.
-  if (isPrivate && names.every((name) => parts.includes(name))) return;
-  if (names.includes(foundMarker) || holdsOwn(folder, names, ownership)) return;
-  writeFileSync(
-    join(folder, foundMarker),
-    'This folder was there before authcli used it, so authcli leaves its mode as it is.\n',
-    {
-      mode: 0o600,
-    },
-  );
 }
 
 function shared(path: string, { mode }: Stats): AuthError {

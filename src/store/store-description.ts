@@ -3,7 +3,8 @@ import { join } from 'node:path';
 
 import { AuthError } from '../errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
-import { readOwnFile, setAside, storeTrouble, type Ownership } from './own-file.js';
+import { readOwnFile, storeTrouble, type Ownership } from './own-file.js';
+import { setAside } from './set-aside.js';
 import { isKeyReference, type KeyReference } from './session-record.js';
 
 export interface StoreFolder {

@@ -2,7 +2,7 @@ import type { ChalkInstance } from 'chalk';
 
 import type { AuthError } from '../errors.js';
 import type { World } from '../world.js';
-import { Redactor } from '../redactor.js';
+import type { Redactor } from '../redactor.js';
 import { printableJson, redactedLine } from '../remote-text.js';
 import { toldOnce } from '../told-once.js';
 
@@ -19,7 +19,8 @@ type Style = 'red' | 'yellow' | 'green' | 'cyan' | 'dim' | 'bold';
 export class Terminal {
   readonly #world: World;
   readonly #options: TerminalOptions;
-  readonly #redactor = new Redactor();
+  readonly #secrets = new Map<string, string>();
+  #redactor: Promise<Redactor> | undefined;
   #chalk: Promise<ChalkInstance> | undefined;
   #pending = Promise.resolve();
   #around: (write: () => void) => void = (write) => write();
@@ -35,37 +36,41 @@ export class Terminal {
     return stderr.isTTY && !isSet(env['CI']) && !this.#options.noInput;
   }
 
-  readonly conceal = (secret: string, publicText?: string): void =>
-    this.#redactor.conceal(secret, publicText);
+  readonly conceal = (secret: string, publicText = ''): void => {
+    this.#secrets.set(secret, publicText);
+  };
 
   notice(text: string, label?: { readonly text: string; readonly style: Style }): void {
-    if (!this.#options.quiet) this.#line(label?.text, label?.style, this.#shown(text));
+    if (!this.#options.quiet) this.#line(label?.text, label?.style, lineOf(text));
   }
 
   /** The address to visit, which must reach the person even with --quiet. */
-  readonly say = (text: string): void => this.#line(undefined, undefined, this.#redactor.redactAddress(text));
+  readonly say = (text: string): void =>
+    this.#line(undefined, undefined, (redactor) => redactor.redactAddress(text));
 
-  readonly warn = (text: string): void => this.#line('warning:', 'yellow', this.#shown(text));
+  readonly warn = (text: string): void => this.#line('warning:', 'yellow', lineOf(text));
 
   /** A limit of this machine that --quiet need not hear of; however often it is met, one line tells it. */
   readonly warnOnce = toldOnce((text) => this.notice(text, { text: 'warning:', style: 'yellow' }));
 
-  readonly hint = (text: string): void => this.#line('hint:', 'cyan', this.#shown(text));
+  readonly hint = (text: string): void => this.#line('hint:', 'cyan', lineOf(text));
 
   readonly trace = (text: string): void => {
-    if (this.#options.verbose) this.#line('trace:', 'dim', this.#shown(text));
+    if (this.#options.verbose) this.#line('trace:', 'dim', lineOf(text));
   };
 
   /** @param shownHint what to do about it, in words */
   fail(error: AuthError, shownHint: string | undefined): void {
-    const message = this.#shown(error.message);
-    const hint = shownHint === undefined ? undefined : this.#shown(shownHint);
     if (this.#options.json) {
-      this.#line(undefined, undefined, printableJson({ error: { code: error.code, message, hint } }));
+      this.#line(undefined, undefined, (redactor) => {
+        const message = redactedLine(error.message, redactor.redact);
+        const hint = shownHint && redactedLine(shownHint, redactor.redact);
+        return printableJson({ error: { code: error.code, message, hint } });
+      });
       return;
     }
-    this.#line('error:', 'red', message);
-    if (hint !== undefined) this.hint(hint);
+    this.#line('error:', 'red', lineOf(error.message));
+    if (shownHint !== undefined) this.hint(shownHint);
   }
 
   /** What draws on the terminal makes room for each line. */
@@ -73,23 +78,19 @@ export class Terminal {
     this.#around = draw ?? ((write) => write());
   }
 
-  readonly redact = (text: string): string => this.#redactor.redact(text);
+  /** The text as one line that may be shown. */
+  readonly shown = async (text: string): Promise<string> => lineOf(text)(await this.#loadRedactor());
 
   /** Everything that was said has been written. */
   settled(): Promise<void> {
     return this.#pending;
   }
 
-  #shown(text: string): string {
-    return redactedLine(text, this.redact);
-  }
-
-  /** @param text redacted by now */
-  #line(label: string | undefined, style: Style | undefined, text: string): void {
-    const write = (shown: string | undefined) =>
-      this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${text}\n`));
+  #line(label: string | undefined, style: Style | undefined, textBy: (redactor: Redactor) => string): void {
     this.#pending = this.#pending.then(async () => {
-      write(label && style && this.hasColour ? (await this.#loadChalk())[style](label) : label);
+      const text = textBy(await this.#loadRedactor());
+      const shown = label && style && this.hasColour ? (await this.#loadChalk())[style](label) : label;
+      this.#around(() => this.#world.stderr.write(`${shown ? `${shown} ` : ''}${text}\n`));
     });
   }
 
@@ -98,14 +99,26 @@ export class Terminal {
     return this.isInteractive && !isSet(env['NO_COLOR']) && env['TERM'] !== 'dumb';
   }
 
-  /** Loads what a line with colour needs, for a command that must not fail when the program is replaced while it waits. */
-  async loadColours(): Promise<void> {
+  /** Loads what a line needs, for a command that must not fail when the program is replaced while it waits. */
+  async load(): Promise<void> {
+    await this.#loadRedactor();
     if (this.hasColour) await this.#loadChalk();
+  }
+
+  /** A token that is good needs none. */
+  #loadRedactor(): Promise<Redactor> {
+    return (this.#redactor ??= import('../redactor.js').then(
+      ({ Redactor: Loaded }) => new Loaded(this.#secrets),
+    ));
   }
 
   #loadChalk(): Promise<ChalkInstance> {
     return (this.#chalk ??= import('./colours.js').then(({ sixteenColours }) => sixteenColours()));
   }
+}
+
+function lineOf(text: string): (redactor: Redactor) => string {
+  return ({ redact }) => redactedLine(text, redact);
 }
 
 function isSet(value: string | undefined): boolean {

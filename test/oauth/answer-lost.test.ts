@@ -32,7 +32,7 @@ async function isAnswerLost(url: string, { method = 'POST', ...more }: Ask = {})
 type Ask = Partial<Pick<Wire, 'signal' | 'env'>> & { readonly method?: string };
 
 function wire({ signal = new AbortController().signal, env = {} }: Ask): Wire {
-  return { signal, env, now: () => new Date(), trace: () => {}, conceal: () => {}, redact: (text) => text };
+  return { signal, env, now: () => new Date(), trace: () => {}, conceal: () => {} };
 }
 
 async function http(conduct: (socket: Socket) => void): Promise<string> {
