@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 import type { ReadSecret, SecretUse } from '../client/secret-source.js';
 import { childEnvironment } from '../child-environment.js';
-import { quoteWord, splitWords } from '../command-words.js';
+import { quoteWord } from '../command-words.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { isWholePath, namedProgram, wholePath, type SearchContext } from '../named-program.js';
 import { shellWord } from '../remote-text.js';
@@ -71,7 +71,7 @@ async function fromCommand(
   signal: AbortSignal,
 ): Promise<string> {
   const named = namedProgram(command, context, true);
-  if (named.kind === 'relative') throw relativeCommand(command, named.program, name, context);
+  if (named.kind === 'relative') throw relativeProgram(named.program, name, context);
   if (named.kind !== 'found') {
     throw new AuthError('usage', `the ${name} is not there: its command is not an installed program`);
   }
@@ -110,13 +110,12 @@ async function fromCommand(
   }
 }
 
-function relativeCommand(command: string, program: string, name: string, context: SecretContext): AuthError {
+function relativeProgram(program: string, name: string, context: SecretContext): AuthError {
   const whole = wholePath(program, context.folder, context);
-  const [, ...words] = splitWords(command, context.platform !== 'win32') ?? [];
   return new AuthError(
     'usage',
     `the command for the ${name} is a program by a relative path: ${JSON.stringify(program)}`,
-    { remedy: edit(command, [whole, ...words].map(quoteWord).join(' '), context) },
+    { remedy: edit(program, quoteWord(whole), context) },
   );
 }
 

@@ -186,8 +186,8 @@ describe('PRG-02: a relative path in a configuration is refused, with the whole 
       'a program',
       { secret: { command: './scripts/secret.sh of acme' } },
       'the command for the client secret is a program by a relative path: "./scripts/secret.sh"',
-      './scripts/secret.sh of acme',
-      'CONFIG/scripts/secret.sh of acme',
+      './scripts/secret.sh',
+      'CONFIG/scripts/secret.sh',
     ],
     [
       'a program without a dot',
