@@ -13,7 +13,7 @@ const betweenLooksMs = 50;
 
 /** The random part of the names of a folder's locks. It is made once: with two of them, two processes would hold one lock. */
 export async function readLockSecret(folder: string, ownership: Ownership): Promise<string> {
-  const path = join(folder, 'lock-name');
+  const path = join(folder, '.authcli-lock-name');
   for (let waitedMs = 0; waitedMs <= copyTakesMs; waitedMs += betweenLooksMs) {
     const text = readOwnFile(path, ownership);
     if (text === undefined) make(path);

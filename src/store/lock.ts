@@ -78,8 +78,13 @@ export async function openLock(
   path: string,
   { folder, ownership, locking }: LockSurroundings,
 ): Promise<Lock> {
-  const name = await NamedLock.open(folder, basename(path), locking.platform, ownership);
   const file = new FileLock(path);
+  const name = await NamedLock.open(folder, basename(path), locking.platform, ownership).catch(
+    (error: unknown) => {
+      file.release();
+      throw error;
+    },
+  );
   let named: Attempt;
   return {
     async tryAcquire() {

@@ -29,7 +29,7 @@ function refuse(response: ServerResponse): void {
 function elsewhere({ folder, ...machine }: Machine): (argv: readonly string[]) => Promise<Outcome> {
   const state = join(folder, 'elsewhere');
   cpSync(join(folder, 'state'), state, { recursive: true });
-  rmSync(join(state, 'lock-name'));
+  rmSync(join(state, '.authcli-lock-name'));
   return async (argv) => {
     const outcome = await machine.spawn(argv, { AUTHCLI_STATE_DIR: state });
     const session = readdirSync(join(state, 'sessions')).find((name) => name.endsWith('.session')) ?? '';
@@ -178,7 +178,7 @@ describe.skipIf(platform !== 'linux' || !requirement('strace', isOnPath('strace'
 
 test('the random part of the locks’ names is made once, by whichever of many processes is first', async () => {
   const { machine } = await signedIn();
-  const path = join(machine.folder, 'state', 'lock-name');
+  const path = join(machine.folder, 'state', '.authcli-lock-name');
   rmSync(path);
   const outcomes = await Promise.all(Array.from({ length: 6 }, () => machine.spawn(refresh)));
   expect(outcomes).toEqual(outcomes.map(() => success));

@@ -134,7 +134,7 @@ describe.skipIf(platform !== 'linux')('the name under which a lock is held', () 
 
 test('a random part that was cut is refused, naming the file', async () => {
   const place = newPlace('linux');
-  const path = join(place.surroundings.folder, 'lock-name');
+  const path = join(place.surroundings.folder, '.authcli-lock-name');
   writeFileSync(path, '0123\n', { mode: 0o600 });
   await expect(openLock(place.path, place.surroundings)).rejects.toMatchObject({
     code: 'store',
