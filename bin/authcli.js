@@ -30,6 +30,10 @@ function fail(error) {
 /** The signal again, so that a shell's loop ends with us; everything has been written by now. */
 function end(exitCode) {
   var signal = { 129: 'SIGHUP', 130: 'SIGINT', 143: 'SIGTERM' }[exitCode];
-  if (signal && process.platform !== 'win32') process.kill(process.pid, signal);
+  if (signal && process.platform !== 'win32') {
+    // Our own handler may not have gone yet.
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  }
   process.exit(exitCode);
 }
