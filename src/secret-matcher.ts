@@ -150,7 +150,7 @@ function base64Within(bytes: Buffer, before: number): string {
 
 /** A secret of one to three signs is one where a value is expected: in quotation marks, or behind `=` or `:`. */
 function asValue(secret: string): RegExp {
-  const literal = secret.replace(/[^\p{L}\p{N}]/gu, '\\$&');
+  const literal = secret.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
   const rest = '(?![\\p{L}\\p{N}_-])';
   return new RegExp(
     `(?<=["'\`])${literal}(?=["'\`])|(?<==\\s?)${literal}${rest}|(?<=:\\s?)${literal}(?=\\s*$|[,;)\\]}"'])`,

@@ -242,3 +242,12 @@ test.each([
   redact(text);
   expect(performance.now() - begun).toBeLessThan(3_000);
 });
+
+test('a secret of any character, however odd, is redacted where a value is expected', () => {
+  const characters = Array.from({ length: 0x180 }, (_, code) => String.fromCharCode(code));
+  for (const secret of [...characters, '😀', '\uD800', 'a\0b', '$&', '^.*', '\\', '[-]']) {
+    const { conceal, redact } = new Redactor();
+    conceal(secret);
+    expect([secret, redact(`"${secret}" was sent`)]).toEqual([secret, '"[redacted]" was sent']);
+  }
+});

@@ -256,8 +256,6 @@ describe('IDT-09: keys that cannot be had cost nothing', () => {
     await login(machine);
     const before = acme.requestsTo('/token').length;
     for (const [, answer, exitCode, said] of answers) {
-      // A refresh that was cut off is tried once more.
-      if (answer === 'reset') acme.answerNext('/jwks', answer);
       acme.answerNext('/jwks', answer);
       expect(await machine.spawn(['token', '--force-refresh'])).toEqual({
         exitCode,

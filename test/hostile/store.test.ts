@@ -366,7 +366,7 @@ describe.skipIf(!canTrace)('STO-09: a disk that reports an error leaves the old 
   });
 
   test.each([
-    ['at the fsync of the answer', 'fsync:error=EIO:when=5'],
+    ['at the fsync of the answer', 'fsync:error=EIO:when=6'],
     ['at the rename of the answer', 'rename:error=EIO:when=2'],
   ])('%s: nothing is printed, and the old refresh token is tried again', async (_title, injection) => {
     const { machine, acme, file } = await signIn({}, { rotateRefreshToken: false });
@@ -626,7 +626,7 @@ describe('STO-14: the key of the sealed file', () => {
     const { machine, state, file } = await signIn(passphrase);
     expect(await machine.spawn(['token'])).toEqual(success);
     const sealed = readFileSync(file);
-    expect(await machine.spawn(['token'], { AUTHCLI_STORE_PASSPHRASE: 'wrong' })).toEqual({
+    expect(await machine.spawn(['token'], { AUTHCLI_STORE_PASSPHRASE: 'another one' })).toEqual({
       exitCode: 7,
       stdout: '',
       stderr: 'error: wrong passphrase for the sealed sessions\nhint: check AUTHCLI_STORE_PASSPHRASE\n',
@@ -637,7 +637,7 @@ describe('STO-14: the key of the sealed file', () => {
       stderr:
         'error: the sessions are sealed with a passphrase, and none was given\nhint: set AUTHCLI_STORE_PASSPHRASE\n',
     });
-    expect(await machine.spawn(['logout'], { AUTHCLI_STORE_PASSPHRASE: 'wrong' })).toMatchObject({
+    expect(await machine.spawn(['logout'], { AUTHCLI_STORE_PASSPHRASE: 'another one' })).toMatchObject({
       exitCode: 7,
       stderr: expect.stringContaining('error: still signed in to acme as '),
     });
