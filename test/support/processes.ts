@@ -18,11 +18,11 @@ export function childrenOf(parent: number): number[] {
   });
 }
 
-/** Linux only. */
+/** Those that run; Linux only. */
 export function processesOf(user: number): number[] {
   return processIds().filter((pid) => {
     const [status = ''] = orNone(() => [readFileSync(`/proc/${pid}/status`, 'utf8')]);
-    return Number(/^Uid:\t(\d+)/m.exec(status)?.[1]) === user;
+    return Number(/^Uid:\t(\d+)/m.exec(status)?.[1]) === user && !/^State:\tZ/m.test(status);
   });
 }
 
