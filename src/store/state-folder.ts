@@ -26,7 +26,7 @@ export const foundMarker = 'folder-not-made-by-authcli';
 
 /** The names of what we write: keys, locks and the description of the store; sessions and all that goes with one; metadata. */
 const ownName =
-  /^(?:store\.(?:json|key|lock)\b.*|[^@]+@(?:[\da-f]{16}\.(?:session|current)|current|login)\b.*|[\da-f]{16}\.json)$/;
+  /^(?:store\.(?:json|key|lock)\b.*|\.authcli-lock-name|[^@]+@(?:[\da-f]{16}\.(?:session|current)|current|login)\b.*|[\da-f]{16}\.json)$/;
 
 /** Of folders and files, narrows those that we made. Nothing happens where there is no such folder. */
 export function assertStateFolder({ folder, ownership }: StateFolder): void {
@@ -38,7 +38,7 @@ export function assertStateFolder({ folder, ownership }: StateFolder): void {
       throw storeTrouble('read', path, error);
     }
   }
-  narrowOwnFiles(folder, ['store.json', 'store.key', 'store.lock'], ownership);
+  narrowOwnFiles(folder, ['store.json', 'store.key', 'store.lock', '.authcli-lock-name'], ownership);
 }
 
 /** @param names of what lies in the folder */
