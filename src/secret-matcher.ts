@@ -139,7 +139,8 @@ function longestOf(edges: readonly string[]): number {
 /** A key's file has much in it that is in every other one, too: its frame, or the names of its members. */
 function opaquePieces(secret: string): readonly string[] {
   if (!/[\r\n]|^\s*\{/.test(secret)) return [secret];
-  return secret.replace(/-----[^-]+-----/g, ' ').match(/[\w+/=-]{20,}/g) ?? [secret];
+  const unframed = secret.replace(/-----[^-]+-----/g, ' ').trim();
+  return unframed.match(/[\w+/=-]{20,}/g) ?? [unframed];
 }
 
 /** The part of the base64 form of a longer text that follows from these bytes alone, with so many others before them. */
