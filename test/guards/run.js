@@ -1,6 +1,6 @@
 // Breaks one guard after the other in a copy of this project: for each of them some test must fail.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process, { argv, execPath, exit, stdout } from 'node:process';
@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const copy = mkdtempSync(join(tmpdir(), 'authcli-guards-'));
+// Some tests run the program as another user.
+chmodSync(copy, 0o755);
 const wanted = argv[2] ?? '';
 
 /** @type {Guard[]} */
