@@ -1,6 +1,6 @@
 import { chownSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { getuid, platform } from 'node:process';
+import { getuid, pid, platform } from 'node:process';
 
 import { describe, expect, test } from 'vitest';
 
@@ -11,7 +11,7 @@ import { behind } from '../support/run.js';
 import { timed } from './session.js';
 
 /** The limit counts every process and thread of a user, and root has none: each test is a user of its own. */
-let lastUser = 61_000;
+let lastUser = 100_000 + (pid % 100_000) * 10;
 const canLimit = platform === 'linux' && getuid?.() === 0 && requirement('prlimit', isOnPath('prlimit'));
 
 /** Jane has signed in as a user whom nothing else belongs to. */
@@ -31,6 +31,7 @@ describe.skipIf(!canLimit)('with a limit of processes', () => {
   /** Node has 7 threads when it is up, and 4 more when it reads a file. The helper does not start, waits for ever for a thread, or aborts. */
   test.each([
     [11, 'too many processes are running'],
+    [12, 'it ended at once (SIGABRT)'],
     [14, 'it hangs while it starts'],
     [16, 'it hangs while it starts'],
     [20, 'it ended at once (SIGABRT)'],

@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const copy = mkdtempSync(join(tmpdir(), 'authcli-guards-'));
+// Some tests run the program as another user.
+chmodSync(copy, 0o755);
 const wanted = argv[2] ?? '';
 
 /** @type {Guard[]} */
