@@ -130,7 +130,7 @@ test('CON-13: a session of a newer authcli beside one of ours: nobody touches it
   const { acme, machine } = await signedIn();
   const newer = onlySessionFile(machine);
   await login(machine, '--browser', `${agent} --as john@acme.test`);
-  writeFileSync(newer, readFileSync(newer, 'utf8').replace('{"authcli":1', '{"authcli":2'));
+  writeFileSync(newer, readFileSync(newer, 'utf8').replace('{"authcli":2', '{"authcli":99'));
   const before = readFileSync(newer, 'utf8');
   const processes = isFull ? 50 : 5;
   const both = Array.from({ length: processes }, () => [

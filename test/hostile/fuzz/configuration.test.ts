@@ -1,11 +1,12 @@
-import { deepEqual, ok } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
-import { newMachine } from '../../support/run.js';
+import { newMachine, type Outcome } from '../../support/run.js';
 import { campaign, campaignTimeout } from './campaign.js';
+import type { Chance } from './chance.js';
 import { goodSettings, judgeConfiguration, type JudgedConfiguration } from './configuration.js';
 import { raw } from './json-text.js';
 import { mutatedJson, type SpecialValues } from './mutated-json.js';
@@ -81,7 +82,7 @@ test('a configuration file', { timeout: campaignTimeout }, async () => {
     const document = {
       ...portable,
       ...(place === 'own' && { store }),
-      providers: { ...good.providers, ...(chance.happens(0.3) && { rich: richEntry(place) }) },
+      providers: { ...good.providers, ...(chance.happens(0.3) && { rich: richEntry(place, chance) }) },
       ...(chance.happens(0.1) && { clientSecret: secret }),
     };
     const json = mutatedJson(document, special, chance);
@@ -90,28 +91,58 @@ test('a configuration file', { timeout: campaignTimeout }, async () => {
     writeFileSync(paths[place], file, { mode: 0o600 });
     note(paths[place], file);
     const judged = judgeConfiguration(file, place);
-    const { findings, providers } = judged;
-    const verdict = verdictOf(findings);
-    for (const argv of [['provider', 'list', '--json'], ['provider', 'list'], ['status'], ['token']]) {
+    const run = async (...argv: string[]): Promise<Outcome> => {
       const outcome = await machine.run(argv, world);
       note(argv.join(' '), outcome);
       assertContract(outcome);
-      const success = argv.includes('token') ? exitCodeOfToken(judged) : 0;
-      assertJudgement(outcome, findings, { refusals: [2], success });
       ok(!outcome.stderr.includes(secret), 'what was found stands on stderr');
-      if (verdict === 'valid' && argv.includes('--json')) {
-        deepEqual(JSON.parse(outcome.stdout), { providers: Object.fromEntries(providers) });
-      }
-    }
-    return findings;
+      return outcome;
+    };
+    await (place === 'own' ? tryOwn(judged, run) : tryProject(judged, run));
+    const { findings, entries } = judged;
+    return place === 'own' ? findings : [...findings, ...[...entries.values()].flat()];
   });
   expect(failures).toBe('');
 });
 
-/** A project has no say about a secret. */
-function richEntry(place: 'own' | 'project'): object {
-  const { client, ...settings } = goodSettings;
-  return { issuer: 'https://rich.test', clientId: 'rich', ...settings, ...(place === 'own' && { client }) };
+type Run = (...argv: string[]) => Promise<Outcome>;
+
+async function tryOwn(judged: JudgedConfiguration, run: Run): Promise<void> {
+  const { findings, providers } = judged;
+  for (const argv of [['provider', 'list'], ['status'], ['token']]) {
+    const success = argv.includes('token') ? exitCodeOfToken(judged) : 0;
+    assertJudgement(await run(...argv), findings, { refusals: [2], success });
+  }
+  const listed = await run('provider', 'list', '--json');
+  assertJudgement(listed, findings, { refusals: [2] });
+  if (verdictOf(findings) === 'valid') {
+    deepEqual(JSON.parse(listed.stdout), { providers: Object.fromEntries(providers) });
+  }
+}
+
+/** Somebody who does not use what is wrong with it is not kept from anything. */
+async function tryProject({ findings, entries, providers }: JudgedConfiguration, run: Run): Promise<void> {
+  equal((await run('status')).exitCode, 0);
+  const listed: { providers: Readonly<Record<string, unknown>> } = JSON.parse(
+    (await run('provider', 'list', '--json')).stdout,
+  );
+  for (const [name, ofEntry] of entries) {
+    const all = [...findings, ...ofEntry];
+    const isListed = Object.hasOwn(listed.providers, name);
+    const verdict = verdictOf(all);
+    if (verdict !== 'open') equal(isListed, verdict === 'valid', `${name} is ${verdict}`);
+    if (isListed) deepEqual(listed.providers[name], providers.get(name));
+    if (/^[a-z]+$/.test(name)) {
+      assertJudgement(await run('token', '-p', name), all, { refusals: [2], success: 4 });
+    }
+  }
+}
+
+/** A project has no say about most of it. */
+function richEntry(place: 'own' | 'project', chance: Chance): object {
+  const { host: _, ...redirect } = goodSettings.redirect;
+  const settings = place === 'own' || chance.happens(0.3) ? goodSettings : { redirect };
+  return { issuer: 'https://rich.test', clientId: 'rich', ...settings };
 }
 
 /** Nobody is signed in. */

@@ -5,23 +5,25 @@ import { invalid, open, type Finding } from './verdict.js';
 
 export interface JudgedConfiguration {
   readonly findings: readonly Finding[];
+  /** Of each provider by itself; they are among the `findings` of a person's file. */
+  readonly entries: ReadonlyMap<string, readonly Finding[]>;
   readonly providers: Fields;
   readonly defaultProvider: unknown;
 }
 
 /**
  * The contract's page on `config.json`, and what RFC 6749 and RFC 8414 say of its values.
- * @param place a project may name providers, but neither a secret nor where this person keeps sessions
+ * @param place a project names providers and nothing else; one that says more stops only those who use it
  */
 export function judgeConfiguration(file: Buffer, place: 'own' | 'project'): JudgedConfiguration {
-  const nothing = { findings: [], providers: new Map(), defaultProvider: undefined };
+  const nothing = { findings: [], entries: new Map(), providers: new Map(), defaultProvider: undefined };
   const jsonc = file.toString().replace(/^\uFEFF/, '');
   if (/^\s*$/.test(jsonc)) return nothing;
   const { findings, fields, repeats } = readJsonObject(Buffer.from(withoutComments(jsonc)));
   const judged = [
     ...findings,
     ...(file.equals(Buffer.from(file.toString())) ? [] : [invalid('RFC 8259 8.1: JSON is encoded in UTF-8')]),
-    ...(file.length > 1024 * 1024 ? [open('a configuration of more than 1 MiB')] : []),
+    ...(file.length > (place === 'own' ? 1024 : 256) * 1024 ? [open('a very long configuration')] : []),
     ...(repeats.atTop || repeats.inside ? [invalid('a member twice')] : []),
     ...strangers(fields, ['$schema', 'defaultProvider', 'store', 'providers']),
     ...(typeof (fields.get('$schema') ?? '') === 'string' ? [] : [open('$schema is a text')]),
@@ -35,15 +37,16 @@ export function judgeConfiguration(file: Buffer, place: 'own' | 'project'): Judg
   if (providers === undefined || fields.get('providers') === null) {
     return { ...nothing, findings: [...judged, invalid('providers is an object')] };
   }
-  const entries = Array.from(providers, ([name, entry]) => [
-    ...judgeName(name),
-    ...judgeEntry(entry),
-    ...(place === 'project' && fieldsOf(fieldsOf(entry)?.get('client'))?.has('secret')
-      ? [invalid('a secret is not for a project')]
-      : []),
-  ]);
+  const names = [...providers.keys()].flatMap(judgeName);
+  const entries = new Map(
+    Array.from(providers, ([name, entry]): [string, Finding[]] => [
+      name,
+      place === 'own' ? judgeEntry(entry) : judgeProjectEntry(entry),
+    ]),
+  );
   return {
-    findings: [...judged, ...entries.flat()],
+    findings: [...judged, ...names, ...(place === 'own' ? [...entries.values()].flat() : [])],
+    entries,
     providers,
     defaultProvider: fields.get('defaultProvider'),
   };
@@ -90,6 +93,18 @@ function judgeEntry(value: unknown): Finding[] {
       ? []
       : [invalid('RFC 6749 A.1: client_id')]),
     ...(fields.has('scope') ? judgeScope(fields.get('scope')) : []),
+  ];
+}
+
+/** Issuer, client and scope; path and ports of the redirect URI. A preset is another test's matter. */
+function judgeProjectEntry(value: unknown): Finding[] {
+  const fields = fieldsOf(value);
+  const { ports, path } = goodSettings.redirect;
+  const redirect = fields?.get('redirect');
+  return [
+    ...judgeEntry(value).filter(({ rule }) => !(rule in goodSettings)),
+    ...(fields === undefined ? [] : strangers(fields, ['issuer', 'clientId', 'scope', 'redirect'])),
+    ...(redirect === undefined || isDeepStrictEqual(redirect, { ports, path }) ? [] : [open('redirect')]),
   ];
 }
 

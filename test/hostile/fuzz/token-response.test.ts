@@ -1,9 +1,11 @@
-import { equal, ok } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 
 import { expect, test } from 'vitest';
 
 import { code, json, newBench, type Bench } from './bench.js';
+import type { Session } from '../../../src/store/session.js';
 import type { Outcome } from '../../support/run.js';
+import { openedSession } from '../../support/sessions.js';
 import { campaign, campaignTimeout } from './campaign.js';
 import type { Chance } from './chance.js';
 import { hostileNames, hostileTexts } from './hostile-text.js';
@@ -97,6 +99,7 @@ test('a token response at a refresh', { timeout: campaignTimeout }, async () => 
   const bench = await newBench();
   await signInWell(bench);
   const before = bench.stored();
+  const known = openedSession(bench.machine);
   const failures = await campaign('token response at a refresh', 100, async (chance, note) => {
     bench.restore(before);
     const idToken = goodIdToken(bench.acme.issuer);
@@ -113,7 +116,8 @@ test('a token response at a refresh', { timeout: campaignTimeout }, async () => 
       const token = readJsonObject(answer.body).fields.get('access_token');
       equal(tokenIn(outcome.stdout), token);
     } else if (outcome.exitCode !== 4) {
-      ok(bench.stored() === before, 'the session was changed');
+      const changed = bench.stored() !== before;
+      if (changed) deepEqual(openedSession(bench.machine), withNewRefreshToken(known, answer));
     }
     assertConcealed(outcome, answer, good.refresh_token);
     return findings;
@@ -174,6 +178,13 @@ async function signInWell(bench: Bench): Promise<void> {
     body: JSON.stringify({ ...good, id_token: goodIdToken(bench.acme.issuer, nonce) }),
   }));
   equal(signedIn.exitCode, 0);
+}
+
+/** All that may be kept of an answer that is refused: it is the only one that the provider still takes. */
+function withNewRefreshToken(known: Session, { status, body }: TokenAnswer): Session {
+  const refreshToken = readJsonObject(body).fields.get('refresh_token');
+  ok(status < 300 && typeof refreshToken === 'string', 'the session was changed');
+  return { ...known, unverifiedRefreshToken: refreshToken, refreshExpiresAt: null };
 }
 
 /** Not even its beginning: where a long line is cut may lie in the middle of it. */
