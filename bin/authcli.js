@@ -11,7 +11,7 @@ if (!isSupported) {
   );
   process.exitCode = 1;
 } else {
-  var program = require('./program.js');
+  var program = require('./program.js').load();
   var world = program.systemWorld();
   // The world has them; nothing that we start inherits one.
   Object.keys(process.env).forEach(function (name) {

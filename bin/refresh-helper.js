@@ -2,7 +2,7 @@
 // The detached process that owns a refresh: started by authcli itself, told what to do on its standard input.
 'use strict';
 
-var program = require('./program.js');
+var program = require('./program.js').load();
 // 30 for the lock, 28 for the provider. Counted, not timed: a process that was stopped first reads what came meanwhile.
 var secondsLeft = 60;
 
