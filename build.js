@@ -2,11 +2,12 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import Module from 'node:module';
 import { join } from 'node:path';
-import { arch, version } from 'node:process';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
 import { build } from 'rolldown';
+
+import { codeCachePath, withDigest } from './bin/program.js';
 
 /** Dependencies stay in node_modules, where the few commands that need them load them. */
 const isDependency = (/** @type {string} */ id) => /^[^./]/.test(id);
@@ -66,7 +67,7 @@ if (/\bimport\(/.test(start)) throw new Error('what is compiled ahead cannot imp
 setFlagsFromString('--no-lazy');
 const compiled = new Script(Module.wrap(start));
 setFlagsFromString('--lazy');
-writeFileSync(`dist/cli/start-${version}-${arch}.cache`, compiled.createCachedData());
+writeFileSync(codeCachePath('dist/cli/start.cjs'), withDigest(start, compiled.createCachedData()));
 
 /**
  * The folders of the packages that these modules are of.

@@ -11,7 +11,7 @@ if (!isSupported) {
   );
   process.exitCode = 1;
 } else {
-  var program = require('./program.js');
+  var program = require('./program.js').load();
   // The world has a copy: even what is started without its help inherits none of them.
   var world = program.systemWorld(Object.assign({}, process.env));
   Object.keys(process.env).forEach(function (name) {

@@ -3,7 +3,7 @@
 'use strict';
 
 var fs = require('node:fs');
-var program = require('./program.js');
+var program = require('./program.js').load();
 // 30 for the lock, 28 for the provider. Counted, not timed: a process that was stopped first reads what came meanwhile.
 var longestSeconds = 60;
 var secondsLeft = longestSeconds;

@@ -1,21 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { wrap } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process, { execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { Script } from 'node:vm';
 
 import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, test } from 'vitest';
 
+import { checkedCodeCache, codeCachePath, load, withDigest } from '../bin/program.js';
 import packageDescription from '../package.json' with { type: 'json' };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -75,17 +70,46 @@ describe('the package as it would be published', () => {
     });
   });
 
-  test('runs on another Node than the one that it was compiled by', () => {
-    const chunks = join(folder, 'package', 'dist', 'cli');
-    const compiled = readdirSync(chunks).find((name) => name.endsWith('.cache')) ?? '';
-    renameSync(join(chunks, compiled), join(folder, compiled));
-    const launcher = join(folder, 'package', 'bin', 'authcli.js');
-    const run = () => spawnSync(execPath, [launcher, '--version'], { encoding: 'utf8' });
-    expect(run()).toMatchObject({ status: 0, stdout: `${packageDescription.version}\n`, stderr: '' });
-    // Under the right name, and of another V8.
-    writeFileSync(join(chunks, compiled), Buffer.alloc(4096, 7));
-    expect(run()).toMatchObject({ status: 0, stdout: `${packageDescription.version}\n`, stderr: '' });
-    renameSync(join(folder, compiled), join(chunks, compiled));
+  describe('runs from its source where what was compiled ahead', () => {
+    const other = 'module.exports = { systemWorld() { throw new Error("another program"); } };';
+
+    test.each<[title: string, change: (cache: Buffer, source: string) => Buffer | undefined]>([
+      ['is not there', () => undefined],
+      ['is empty', () => Buffer.alloc(0)],
+      ['is no more than a digest', (cache) => cache.subarray(0, 32)],
+      ['is cut', (cache) => cache.subarray(0, -1)],
+      ['has no digest', (cache) => cache.subarray(32)],
+      ['is of another V8', () => Buffer.alloc(4096, 7)],
+      ['is of another source of the same length', (_cache, source) => compiled(other.padEnd(source.length))],
+      ['has another digest', flipped(0)],
+      ...[40, 100, 1_000, 20_000, 50_000, 100_000, 150_000].map((at): [string, (cache: Buffer) => Buffer] => [
+        `has another bit at ${at}`,
+        flipped(at),
+      ]),
+    ])('%s', (_title, change) => {
+      const chunks = join(folder, 'package', 'dist', 'cli');
+      const source = readFileSync(join(chunks, 'start.cjs'), 'utf8');
+      const path = codeCachePath(join(chunks, 'start.cjs'));
+      const cache = readFileSync(path);
+      const changed = change(cache, source);
+      if (changed) writeFileSync(path, changed);
+      else rmSync(path);
+      try {
+        expect(checkedCodeCache(source, changed ?? Buffer.alloc(0))).toBeUndefined();
+        const launcher = join(folder, 'package', 'bin', 'authcli.js');
+        const env = { HOME: folder, AUTHCLI_STATE_DIR: join(folder, 'state') };
+        const run = (...argv: string[]) =>
+          spawnSync(execPath, [launcher, ...argv], { encoding: 'utf8', env });
+        expect(run('--version')).toMatchObject({
+          status: 0,
+          stdout: `${packageDescription.version}\n`,
+          stderr: '',
+        });
+        expect(run('status', '--json')).toMatchObject({ status: 0, stdout: '{"sessions":[]}\n', stderr: '' });
+      } finally {
+        writeFileSync(path, cache);
+      }
+    });
   });
 
   test('is a library with the same sessions', () => {
@@ -141,12 +165,32 @@ test('the notices name every package that the bundle has in it, with its licence
   }
 });
 
+function flipped(at: number): (cache: Buffer) => Buffer {
+  return (cache) => {
+    const damaged = Buffer.from(cache);
+    damaged.writeUInt8(damaged.readUInt8(at) ^ 1, at);
+    return damaged;
+  };
+}
+
+/** As the build does it, and with a digest that is right. */
+function compiled(source: string): Buffer {
+  return withDigest(source, new Script(wrap(source)).createCachedData());
+}
+
 test('the Node that compiled the chunk of every start takes it compiled', () => {
-  const start = join(root, 'dist', 'cli', 'start');
+  const path = join(root, 'dist', 'cli', 'start.cjs');
+  const source = readFileSync(path, 'utf8');
+  const cache = codeCachePath(path);
+  expect(cache).toContain(`-${process.version}-${process.platform}-${process.arch}.cache`);
+  const cachedData = checkedCodeCache(source, readFileSync(cache));
+  expect(cachedData?.length).toBeGreaterThan(100_000);
+  expect(Object.keys(load())).toEqual(expect.arrayContaining(['main', 'serveRefreshRequest', 'systemWorld']));
   const program = `
-    const source = require('node:module').wrap(fs.readFileSync('${start}.cjs', 'utf8'));
-    const cachedData = fs.readFileSync('${start}-${process.version}-${process.arch}.cache');
-    console.log(new vm.Script(source, { cachedData }).cachedDataRejected);
+    const { checkedCodeCache } = require('${join(root, 'bin', 'program.js')}');
+    const source = fs.readFileSync('${path}', 'utf8');
+    const cachedData = checkedCodeCache(source, fs.readFileSync('${cache}'));
+    console.log(new vm.Script(require('node:module').wrap(source), { cachedData }).cachedDataRejected);
   `;
   expect(spawnSync(execPath, ['-e', program], { encoding: 'utf8' })).toMatchObject({ stdout: 'false\n' });
 });
