@@ -42,7 +42,8 @@ export const logout: Command<typeof logoutOptions> = {
     for (const { session, who } of labelled) {
       try {
         const provider = findOwner(known, session.summary);
-        const done = await signOut(client, session, who, { revoke: !options.noRevoke, provider });
+        const request = { revoke: !options.noRevoke, provider };
+        const done = await signOut(client, session, who, request, options.all ?? false);
         signedOut.push(done);
         report(done, who, context);
       } catch (error) {
@@ -130,15 +131,17 @@ async function signOut(
   session: StoredSession,
   who: string,
   request: SignOutRequest,
+  isAll: boolean,
 ): Promise<SignedOut> {
   try {
     return await client.signOut(session, request);
   } catch (error) {
     if (!(error instanceof AuthError) || error.code !== 'store') throw error;
     const { provider } = session.summary;
+    const { hint, remedy } = error;
     throw new AuthError('store', `still signed in to ${provider} as ${who}: ${error.message}`, {
-      hint: error.hint,
-      remedy: error.remedy,
+      hint,
+      remedy: remedy?.kind === 'logout' ? { ...remedy, isAll } : remedy,
       cause: error,
     });
   }

@@ -21,8 +21,14 @@ function remedyInWords(remedy: Remedy, asked: Asked): string {
       });
     }
     case 'logout': {
-      const { provider = asked.provider, isAll } = remedy;
-      return commandLine(isAll ? 'logout --all' : 'logout', asked, { '-p': provider });
+      const { provider = asked.provider, account, isAll, forgetOnly, otherwise } = remedy;
+      const command = `logout${isAll ? ' --all' : ''}${forgetOnly ? ' --no-revoke' : ''}`;
+      const line = commandLine(command, asked, {
+        '-p': provider,
+        '-a': account ?? (forgetOnly ? asked.account : undefined),
+        '--store': forgetOnly ? asked.store : undefined,
+      });
+      return otherwise === undefined ? line : `${otherwise}; or forget without revoking: ${line}`;
     }
     case 'add_provider': {
       const { name, issuer, clientId, scope, ports, redirectUri, preset, settings = {} } = remedy;
