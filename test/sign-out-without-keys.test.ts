@@ -79,8 +79,10 @@ describe('a sign-out without the client secret forgets the session, and warns', 
   test.each(losses)('%s', async (_title, given, after, reason) => {
     const known = await confidential({ AUTHCLI_STORE: 'file' });
     const { acme, machine } = known;
-    const inFolder = (source: object): object =>
-      JSON.parse(JSON.stringify(source).replaceAll('FOLDER', machine.folder));
+    const inFolder = (source: object): object => {
+      const named: object = JSON.parse(JSON.stringify(source).replaceAll('FOLDER', machine.folder));
+      return named;
+    };
     const file = join(machine.folder, 'secret');
     writeFileSync(file, secret);
     configure(known, { secret: inFolder(given) });
@@ -208,35 +210,35 @@ describe('a session whose key cannot be had stays, and the hint names the way to
   });
 });
 
-describe('a Ctrl-C in a sign-out', () => {
-  async function signedIn(): Promise<Confidential> {
-    const known = await confidential({ AUTHCLI_STORE: 'file', GIVEN: secret });
-    configure(known, { secret: { env: 'GIVEN' } });
-    expect(await login(known.machine)).toMatchObject({ exitCode: 0, stdout: '' });
-    return known;
-  }
+async function signedIn(): Promise<Confidential> {
+  const known = await confidential({ AUTHCLI_STORE: 'file', GIVEN: secret });
+  configure(known, { secret: { env: 'GIVEN' } });
+  expect(await login(known.machine)).toMatchObject({ exitCode: 0, stdout: '' });
+  return known;
+}
 
-  /** @param at which of the revocations is interrupted */
-  async function interruptedAt({ acme, machine }: Confidential, at: number): Promise<number | null> {
-    let reached = (): void => {};
-    const asked = new Promise<void>((resolve) => (reached = resolve));
-    for (let times = 1; times < at; times++) acme.answerNext(revocation, { status: 200 });
-    acme.answerNext(revocation, () => {
-      reached();
+/** The signal comes while the provider is asked at that path and has not answered. */
+async function interruptedAt(path: string, { acme, machine }: Confidential): Promise<void> {
+  const asked = new Promise<void>((resolve) => {
+    acme.answerNext(path, () => {
+      resolve();
       return new Promise(() => {});
     });
-    const running = machine.start(['logout']);
-    await asked;
-    running.child.kill('SIGINT');
-    return (await running.outcome).exitCode;
-  }
+  });
+  const running = machine.start(['logout']);
+  await asked;
+  running.child.kill('SIGINT');
+  await running.outcome;
+}
 
+describe('a Ctrl-C in a sign-out', () => {
   test.each([1, 2])(
     'at revocation %i leaves no session that gives tokens; the next sign-out ends it',
     async (at) => {
       const known = await signedIn();
       const { acme, machine } = known;
-      await interruptedAt(known, at);
+      for (let times = 1; times < at; times++) acme.answerNext(revocation, { status: 200 });
+      await interruptedAt(revocation, known);
       expect(openedSession(machine).ended).toEqual({
         at: expect.any(String),
         reason: 'a sign-out was begun',
@@ -255,18 +257,9 @@ describe('a Ctrl-C in a sign-out', () => {
 
   test('before anything was revoked leaves the session as it was', async () => {
     const known = await signedIn();
-    const { acme, machine } = known;
+    const { machine } = known;
     rmSync(join(machine.folder, 'state', 'metadata'), { recursive: true, force: true });
-    let reached = (): void => {};
-    const asked = new Promise<void>((resolve) => (reached = resolve));
-    acme.answerNext('/.well-known/openid-configuration', () => {
-      reached();
-      return new Promise(() => {});
-    });
-    const running = machine.start(['logout']);
-    await asked;
-    running.child.kill('SIGINT');
-    await running.outcome;
+    await interruptedAt('/.well-known/openid-configuration', known);
     expect(openedSession(machine).ended).toBeNull();
     expect(await machine.spawn(['token', '--force-refresh'])).toMatchObject({ exitCode: 0, stderr: '' });
   });

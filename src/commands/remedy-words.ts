@@ -8,7 +8,7 @@ export function hintOf({ remedy, hint }: AuthError, asked: Asked): string | unde
   return remedy === undefined ? hint : remedyInWords(remedy, asked);
 }
 
-function remedyInWords(remedy: Remedy, asked: Asked): string {
+export function remedyInWords(remedy: Remedy, asked: Asked): string {
   switch (remedy.kind) {
     case 'login': {
       const { provider = asked.provider, account = asked.account, store, scope, prompt } = remedy;
