@@ -16,8 +16,13 @@ export type Remedy =
   | {
       readonly kind: 'logout';
       readonly provider?: string | undefined;
+      readonly account?: string | undefined;
       /** Every account of it. */
       readonly isAll?: boolean | undefined;
+      /** Without a revocation, which works without the key of the session. */
+      readonly forgetOnly?: boolean | undefined;
+      /** What lets the same sign-out go on, in words that come first. */
+      readonly otherwise?: string | undefined;
     }
   /** Make a provider the person's own. */
   | {

@@ -180,7 +180,12 @@ test('keeps its sessions apart from those of another clone, and of another entry
     stderr: 'not signed in: there is nothing to log out of\n',
   });
   inProject(machine, { ...content, providers: { work: { ...work, scope: 'openid email' } } });
-  expect(await first.run(['token'])).toEqual(notSignedIn);
+  expect(await first.run(['token'])).toEqual({
+    ...notSignedIn,
+    stderr:
+      'error: not signed in to work: the session of jane-4711 was made with another entry\n' +
+      'hint: authcli login -p work\n',
+  });
   inProject(machine, content);
   expect(await first.run(['token'])).toMatchObject({ exitCode: 0, stderr: '' });
   renameSync(join(machine.folder, 'project'), join(machine.folder, 'moved'));

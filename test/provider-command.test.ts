@@ -109,7 +109,8 @@ test('a name whose issuer was changed finds no session: tokens belong to where t
   expect(await machine.run(['token'])).toEqual({
     exitCode: 4,
     stdout: '',
-    stderr: 'error: not signed in to acme\nhint: authcli login -p acme\n',
+    stderr:
+      'error: not signed in to acme: the session of jane@acme.test was made with another entry\nhint: authcli login -p acme\n',
   });
   expect(acme.requests).toHaveLength(requests);
   expect(await machine.run(['logout', '--all', '-p', 'acme'])).toMatchObject({ exitCode: 0 });

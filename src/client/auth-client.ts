@@ -132,7 +132,9 @@ export class AuthClient {
     const login = `authcli login -p ${name}`;
     const { sessions } = this.#store.list(ownerOf(provider));
     if (account === undefined || sessions.length === 0) {
-      return new AuthError('login_required', `not signed in to ${name}`, { hint: login });
+      const changed = sessions.length === 0 ? this.#madeWithAnotherEntry(provider) : undefined;
+      const why = changed && `: the session of ${this.labelOf(changed)} was made with another entry`;
+      return new AuthError('login_required', `not signed in to ${name}${why ?? ''}`, { hint: login });
     }
     // One that is shown by this name all the same: the e-mail address is not verified, or it is a username that looks like one.
     const isShownSo = (summary: SessionSummary) => isSameName(accountLabel(summary.account), account);
@@ -149,6 +151,13 @@ export class AuthClient {
         ? { remedy: { kind: 'choose_account', subjects } }
         : { hint: `${login} -a ${account}` },
     );
+  }
+
+  /** A project has no say in the sessions of other folders. */
+  #madeWithAnotherEntry({ name, project }: Provider): SessionSummary | undefined {
+    const isOurs = (summary: SessionSummary) =>
+      summary.provider === name && (summary.project === null || summary.project.file === project?.file);
+    return this.#store.list().sessions.find(({ summary }) => isOurs(summary))?.summary;
   }
 }
 

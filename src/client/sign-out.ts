@@ -1,11 +1,13 @@
 import { AuthError } from '../errors.js';
+import type { Client } from '../oauth/configuration.js';
 import type { TokenKind } from '../oauth/revocation.js';
 import type { Provider } from '../providers/provider.js';
-import type { SessionStore, StoredSession } from '../store/session-store.js';
+import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import type { Session, SessionSummary } from '../store/session.js';
 import { timeLimit } from '../time-limit.js';
-import { connect } from './connect.js';
+import { clientAuthentication } from './client-authentication.js';
+import { reconnect } from './connect.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 export interface SignOutRequest {
@@ -41,12 +43,12 @@ export async function signOut(
   });
 }
 
-/** Nobody who signs out waits for a provider that does not answer. */
-const longestRevocationMs = 8_000;
+/** Nobody who signs out waits for a provider, or for the keeper of a client secret, that does not answer. */
+const longestWaitMs = 8_000;
 
 type Revocation = Omit<SignedOut, 'session'>;
 
-/** Whose key is gone can still be forgotten; whose key is only locked away cannot, for it will be there again. */
+/** If the key is lost, the session is forgotten; if it is only locked away, the session is kept, for the key will be there again. */
 async function openAndRevoke(
   latest: StoredSession,
   provider: Provider | undefined,
@@ -54,57 +56,70 @@ async function openAndRevoke(
   writer: SessionWriter,
   surroundings: ClientSurroundings,
 ): Promise<Revocation> {
+  let open: OpenSession;
   try {
-    const open = await store.open(latest);
-    const restore = writer.beginSignOut(open, surroundings.now());
-    const revoked = new Set<TokenKind>();
-    try {
-      const silent = new AuthError('timeout', 'the provider does not answer');
-      const signal = timeLimit(surroundings.signal, longestRevocationMs, silent);
-      const known = providerOf(open.session, provider);
-      return await revokeTokens(open.session, known, revoked, { ...surroundings, signal });
-    } catch (error) {
-      if (revoked.size === 0) restore();
-      throw error;
-    }
+    open = await store.open(latest);
   } catch (error) {
-    if (error instanceof AuthError && error.code === 'login_required')
-      return skipped(latest.summary, error.message);
+    if (!(error instanceof AuthError)) throw error;
+    if (error.code === 'login_required') return skipped(latest.summary, error.message);
+    throw withWayToForget(error);
+  }
+  const restore = writer.beginSignOut(open, surroundings.now());
+  const known = providerOf(open.session, provider);
+  let client: Client;
+  let wire: ClientSurroundings;
+  try {
+    const authentication = await clientAuthentication(known, limited(surroundings, noProof));
+    wire = limited(surroundings, noAnswer);
+    client = await reconnect(known, authentication, wire);
+  } catch (error) {
+    if (error instanceof AuthError) return skipped(open.session, error.message);
+    restore();
     throw error;
   }
+  // From the first request on the provider may have revoked a token, even if no answer comes: nothing is restored any more.
+  return revokeTokens(open.session, client, wire);
 }
 
-async function revokeTokens(
-  session: Session,
-  provider: Provider,
-  revoked: Set<TokenKind>,
-  surroundings: ClientSurroundings,
-): Promise<Revocation> {
-  try {
-    const { canRevoke, revoke } = await import('../oauth/revocation.js');
-    const client = await connect(provider, surroundings);
-    if (!canRevoke(client)) return skipped(session, 'the provider has no revocation endpoint');
-    const notRevoked = new Set<TokenKind>();
-    let reason: string | null = null;
-    for (const { kind, token } of tokensOf(session)) {
-      surroundings.conceal(token);
-      try {
-        if ((await revoke(client, token, kind, surroundings)) === 'revoked') {
-          revoked.add(kind);
-          continue;
-        }
-        notRevoked.add(kind);
-        // A provider that revokes no access tokens leaves nothing to do: they end by themselves, and soon.
-        if (kind === 'refresh_token') reason ??= 'the provider does not revoke tokens of this kind';
-      } catch (error) {
-        notRevoked.add(kind);
-        reason ??= reasonOf(error);
+/** A session can be forgotten without its key. */
+function withWayToForget(error: AuthError): AuthError {
+  return new AuthError(error.code, error.message, {
+    remedy: { kind: 'logout', forgetOnly: true, otherwise: error.hint },
+    cause: error,
+  });
+}
+
+async function revokeTokens(session: Session, client: Client, wire: ClientSurroundings): Promise<Revocation> {
+  const { canRevoke, revoke } = await import('../oauth/revocation.js');
+  if (!canRevoke(client)) return skipped(session, 'the provider has no revocation endpoint');
+  const revoked = new Set<TokenKind>();
+  const notRevoked = new Set<TokenKind>();
+  let reason: string | null = null;
+  for (const { kind, token } of tokensOf(session)) {
+    wire.conceal(token);
+    try {
+      if ((await revoke(client, token, kind, wire)) === 'revoked') {
+        revoked.add(kind);
+        continue;
       }
+      notRevoked.add(kind);
+      // A provider that revokes no access tokens leaves nothing to do: they end by themselves, and soon.
+      if (kind === 'refresh_token') reason ??= 'the provider does not revoke tokens of this kind';
+    } catch (error) {
+      if (!(error instanceof AuthError)) throw error;
+      notRevoked.add(kind);
+      reason ??= error.message;
     }
-    return { revoked: [...revoked], notRevoked: [...notRevoked], reason };
-  } catch (error) {
-    return skipped(session, reasonOf(error));
   }
+  return { revoked: [...revoked], notRevoked: [...notRevoked], reason };
+}
+
+const noProof = 'the command for the client secret does not answer';
+const noAnswer = 'the provider does not answer';
+
+function limited(surroundings: ClientSurroundings, reason: string): ClientSurroundings {
+  const silent = new AuthError('timeout', reason);
+  return { ...surroundings, signal: timeLimit(surroundings.signal, longestWaitMs, silent) };
 }
 
 /** A session outlives its entry in the configuration. */
@@ -139,12 +154,4 @@ function skipped({ refreshable }: SessionSummary, reason: string): Revocation {
     notRevoked: refreshable ? ['refresh_token', 'access_token'] : ['access_token'],
     reason,
   };
-}
-
-/** What is no trouble with the provider must not end in a forgotten session that lives on over there. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AuthError && ['network', 'protocol', 'denied', 'timeout'].includes(error.code)) {
-    return error.message;
-  }
-  throw error;
 }

@@ -6,6 +6,7 @@ import { readConfiguration, type Configuration, type ConfigurationFile } from '.
 import { findProjectFile } from '../providers/find-project-file.js';
 import {
   projectFaults,
+  providerNames,
   resolveProvider,
   type ChosenProvider,
   type KnownProviders,
@@ -102,9 +103,17 @@ export async function chosenProvider(
   named = context.globals.provider,
 ): Promise<ChosenProvider> {
   const known = await knownProviders(context);
-  const chosen = resolveProvider(known, named);
-  warnOfFaults(known, context);
-  return chosen;
+  try {
+    const chosen = resolveProvider(known, named);
+    warnOfFaults(known, context);
+    return chosen;
+  } catch (error) {
+    const name = named ?? known.project?.defaultProvider ?? known.defaultProvider;
+    const isUnknown = name !== undefined && !providerNames(known).includes(name);
+    if (!(error instanceof AuthError) || !isUnknown) throw error;
+    const { withLeftSessions } = await import('./left-sessions.js');
+    throw withLeftSessions(error, name, clientSurroundings(context), context.asked);
+  }
 }
 
 function warnOfFaults(known: KnownProviders, { terminal }: Context): void {

@@ -8,13 +8,13 @@ import {
   resolveProvider,
   type KnownProviders,
 } from '../providers/resolve-provider.js';
-import type { Provider } from '../providers/provider.js';
-import { findNamed, isAccount, publicAccount } from '../store/account.js';
+import { findNamed, publicAccount } from '../store/account.js';
 import { belongsTo, type StoredSession } from '../store/session-store.js';
 import { browserOptions, chosenBrowser } from './browser-options.js';
 import { printableJson } from '../remote-text.js';
 import { allProviders, clientSurroundings, type Command, type Context } from './command.js';
 import { endSessions } from './end-sessions.js';
+import { entryChange, leftNotices, leftOf, meantName, narrowed, resolveOrFault } from './left-sessions.js';
 import type { OptionTable } from './options.js';
 
 const logoutOptions = {
@@ -34,21 +34,31 @@ export const logout: Command<typeof logoutOptions> = {
     const client = new AuthClient(clientSurroundings(context));
     const known = await allProviders(context);
     const sessions = choose(client, options.all ?? false, known, context);
-    if (sessions.length === 0) terminal.notice('not signed in: there is nothing to log out of');
     const signedOut: SignedOut[] = [];
     const failures: unknown[] = [];
+    const tried = new Set(sessions.map(({ fileName }) => fileName));
     // Before any of them is gone that another one looks like.
     const labelled = sessions.map((session) => ({ session, who: client.labelOf(session.summary) }));
     for (const { session, who } of labelled) {
       try {
         const provider = findOwner(known, session.summary);
-        const done = await signOut(client, session, who, { revoke: !options.noRevoke, provider });
+        const request = { revoke: !options.noRevoke, provider };
+        const done = await signOut(client, session, who, request, options.all ?? false);
         signedOut.push(done);
         report(done, who, context);
       } catch (error) {
         failures.push(error);
       }
     }
+    const remaining = client.getSessions().sessions.filter(({ fileName }) => !tried.has(fileName));
+    const notices = leftNotices(remaining, client, known, context.asked);
+    if (sessions.length === 0) {
+      const isNone = notices.length === 0;
+      terminal.notice(
+        isNone ? 'not signed in: there is nothing to log out of' : 'not signed in by what is configured now',
+      );
+    }
+    for (const line of notices) terminal.notice(line);
     if (globals.json) world.stdout.write(`${printableJson({ sessions: signedOut.map(describe) })}\n`);
     if (options.endSession)
       await endSessions(client, signedOut, known, chosenBrowser(options, world), context);
@@ -72,38 +82,36 @@ function choose(
     if (named !== undefined && sessions.length === 0) resolveProvider(known, named);
     return sessions;
   }
-  if (named === undefined && providerNames(known).length === 0) return [];
   const chosen = resolveOrFault(known, named);
   const provider = 'provider' in chosen ? chosen.provider : undefined;
   const found = provider && client.findSession(provider, { account, store });
   if (found !== undefined) return [found];
+  const sessions = listed(client, context);
+  const name = meantName(known, chosen, named);
   // A session outlives its entry, and a project's file that may no longer be used.
-  const name = provider?.name ?? named ?? known.project?.defaultProvider;
-  const left = listed(client, context).filter(
-    ({ summary }) =>
-      summary.provider === name &&
-      (summary.project === null ||
-        provider === undefined ||
-        summary.project.file === provider.project?.file) &&
-      (account === undefined || isAccount(summary.account, accountNameAt(provider, account))),
-  );
-  if (left.length === 0 && 'fault' in chosen) throw chosen.fault;
-  if (left.length < 2) return left;
-  throw new AuthError('usage', `several sessions of ${name} are left from entries that have changed`, {
-    remedy: { kind: 'logout', provider: name, isAll: true },
-  });
+  const left = name === undefined ? [] : narrowed(leftOf(name, sessions, known), account, client);
+  if (left.length === 1) return left;
+  if (left.length > 1) {
+    throw new AuthError('usage', `several sessions of ${name} are left from entries that have changed`, {
+      remedy: { kind: 'logout', provider: name, isAll: true },
+    });
+  }
+  if (named === undefined && providerNames(known).length === 0)
+    return onlyLeft(sessions, account, known, client);
+  if ('fault' in chosen) throw chosen.fault;
+  return [];
 }
 
-function resolveOrFault(
+/** Where nothing is configured, the only session that there is can only be the one that is meant. */
+function onlyLeft(
+  sessions: readonly StoredSession[],
+  account: string | undefined,
   known: KnownProviders,
-  named: string | undefined,
-): { readonly provider: Provider } | { readonly fault: AuthError } {
-  try {
-    return resolveProvider(known, named);
-  } catch (error) {
-    if (!(error instanceof AuthError)) throw error;
-    return { fault: error };
-  }
+  client: AuthClient,
+): readonly StoredSession[] {
+  const [only, ...others] = sessions;
+  if (only === undefined || others.length > 0 || entryChange(known, only.summary) === undefined) return [];
+  return narrowed([only], account, client);
 }
 
 /** One of each provider; a name that fits several there ends the command before anything is revoked. */
@@ -130,15 +138,17 @@ async function signOut(
   session: StoredSession,
   who: string,
   request: SignOutRequest,
+  isAll: boolean,
 ): Promise<SignedOut> {
   try {
     return await client.signOut(session, request);
   } catch (error) {
     if (!(error instanceof AuthError) || error.code !== 'store') throw error;
     const { provider } = session.summary;
+    const { hint, remedy } = error;
     throw new AuthError('store', `still signed in to ${provider} as ${who}: ${error.message}`, {
-      hint: error.hint,
-      remedy: error.remedy,
+      hint,
+      remedy: remedy?.kind === 'logout' ? { ...remedy, isAll } : remedy,
       cause: error,
     });
   }

@@ -8,7 +8,7 @@ export function hintOf({ remedy, hint }: AuthError, asked: Asked): string | unde
   return remedy === undefined ? hint : remedyInWords(remedy, asked);
 }
 
-function remedyInWords(remedy: Remedy, asked: Asked): string {
+export function remedyInWords(remedy: Remedy, asked: Asked): string {
   switch (remedy.kind) {
     case 'login': {
       const { provider = asked.provider, account = asked.account, store, scope, prompt } = remedy;
@@ -21,8 +21,14 @@ function remedyInWords(remedy: Remedy, asked: Asked): string {
       });
     }
     case 'logout': {
-      const { provider = asked.provider, isAll } = remedy;
-      return commandLine(isAll ? 'logout --all' : 'logout', asked, { '-p': provider });
+      const { provider = asked.provider, account, isAll, forgetOnly, otherwise } = remedy;
+      const command = `logout${isAll ? ' --all' : ''}${forgetOnly ? ' --no-revoke' : ''}`;
+      const line = commandLine(command, asked, {
+        '-p': provider,
+        '-a': account ?? (forgetOnly ? asked.account : undefined),
+        '--store': forgetOnly ? asked.store : undefined,
+      });
+      return otherwise === undefined ? line : `${otherwise}; or forget without revoking: ${line}`;
     }
     case 'add_provider': {
       const { name, issuer, clientId, scope, ports, redirectUri, preset, settings = {} } = remedy;
