@@ -24,7 +24,7 @@ export const status: Command = {
     const label = distinctLabels(listing.sessions);
     const sessions = provider ? one(client, provider, context) : all(listing, label, context);
     const now = world.now();
-    const current = client.currentFileNames();
+    const current = client.currentFileNames(listing);
     if (globals.json) {
       world.stdout.write(
         `${printableJson({ sessions: sessions.map((session) => describe(session, current, now)) })}\n`,
