@@ -46,6 +46,9 @@ async function accesses(argv: readonly string[], sessions: number, population: P
 
 const few = 20;
 
+/** For a session of another provider there is a pointer as well: its mode is looked at, and it is read where there is a choice. */
+const asked: Readonly<Record<Population, number>> = { 'accounts of one provider': 1, providers: 2 };
+
 for (const population of ['accounts of one provider', 'providers'] as const) {
   for (const argv of [
     ['status'],
@@ -64,6 +67,8 @@ for (const population of ['accounts of one provider', 'providers'] as const) {
         // What comes with each further session is the same again.
         expect(four - two).toBeLessThanOrEqual(2.1 * (two - one));
         expect(two).toBeGreaterThan(one);
+        // Nothing but the session itself, opened once.
+        if (argv.includes('status')) expect(four - two).toBe(2 * few * asked[population]);
       },
     );
   }
