@@ -2,7 +2,7 @@ import { AuthError } from '../errors.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
 import { SessionStore, type SessionListing, type StoredSession } from '../store/session-store.js';
-import { accountLabel, distinctLabel, isSameName, labelWithSub } from '../store/account.js';
+import { accountLabel, distinctLabel, distinctLabels, isSameName, labelWithSub } from '../store/account.js';
 import type { SessionSummary } from '../store/session.js';
 import { accountNameAt } from './account-name.js';
 import { currentToken, isUsable, type AcquiredToken, type SilentRequest } from './acquired-token.js';
@@ -77,9 +77,9 @@ export class AuthClient {
     return this.#store.find(ownerOf(provider), name, store);
   }
 
-  /** The file names of those that a command takes which names no account. */
-  currentFileNames(): ReadonlySet<string> {
-    return this.#store.currentFileNames();
+  /** Of what was listed, the file names of those that a command takes which names no account. */
+  currentFileNames(listing: SessionListing): ReadonlySet<string> {
+    return this.#store.currentFileNames(listing);
   }
 
   /** How a person would name the account of a session: with its sub where another one of that provider looks the same. */
@@ -138,8 +138,9 @@ export class AuthClient {
     }
     // One that is shown by this name all the same: the e-mail address is not verified, or it is a username that looks like one.
     const isShownSo = (summary: SessionSummary) => isSameName(accountLabel(summary.account), account);
+    const label = distinctLabels(sessions);
     const known = sessions.map(({ summary }) =>
-      isShownSo(summary) ? labelWithSub(summary.account) : distinctLabel(summary, sessions),
+      isShownSo(summary) ? labelWithSub(summary.account) : label(summary),
     );
     const subjects = sessions.flatMap(({ summary }) =>
       isShownSo(summary) && summary.account.sub !== null ? [summary.account.sub] : [],

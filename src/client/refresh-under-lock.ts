@@ -169,7 +169,10 @@ function refreshed(
     idToken: idToken ?? session.idToken,
   };
   if (key === undefined) return { ...next, expiresAt, obtainedAt, scope, accessToken: token };
-  const alive = Object.entries(session.otherAccessTokens).filter(([, other]) => isAlive(other, now));
+  // The new one becomes the last of them: where room is short, the first ones go.
+  const alive = Object.entries(session.otherAccessTokens).filter(
+    ([other, { expiresAt: end }]) => other !== key && isAlive(end, now),
+  );
   return { ...next, otherAccessTokens: { ...Object.fromEntries(alive), [key]: token } };
 }
 
@@ -181,6 +184,6 @@ function lastLifetime(session: Session, target: TokenTarget): number | undefined
   return (lifetime === undefined ? seconds : lifetime) ?? undefined;
 }
 
-function isAlive({ expiresAt }: AccessToken, now: Date): boolean {
+function isAlive(expiresAt: string | null, now: Date): boolean {
   return expiresAt === null || Date.parse(expiresAt) > now.getTime();
 }

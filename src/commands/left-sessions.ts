@@ -12,7 +12,7 @@ import {
   type KnownProviders,
 } from '../providers/resolve-provider.js';
 import type { Remedy } from '../remedy.js';
-import { findNamed, isAccount } from '../store/account.js';
+import { distinctLabels, findNamed, isAccount } from '../store/account.js';
 import { belongsTo, type StoredSession } from '../store/session-store.js';
 import type { SessionSummary } from '../store/session.js';
 import type { Asked } from './command.js';
@@ -76,24 +76,24 @@ export function narrowed(
   if (first === undefined) return [];
   if (!named.every(({ summary }) => belongsTo(summary, first.summary))) return named;
   if (name !== undefined) return [findNamed(named, name) ?? first];
-  const current = client.currentFileNames();
+  const current = client.currentFileNames(client.getSessions());
   return [named.find(({ fileName }) => current.has(fileName)) ?? first];
 }
 
 /** One line for each session whose entry has changed: who is still signed in, and the command that ends that. */
 export function leftNotices(
   sessions: readonly StoredSession[],
-  client: AuthClient,
   known: KnownProviders,
   asked: Asked,
 ): readonly string[] {
+  const label = distinctLabels(sessions);
   return sessions.flatMap((session) => {
     const { summary } = session;
     const change = entryChange(known, summary);
     if (change === undefined) return [];
     const what = change === 'gone' ? 'is not configured any more' : 'was changed since';
     const command = remedyInWords(signOutOf(session, sessions), asked);
-    return `still signed in to ${summary.provider}, which ${what}, as ${client.labelOf(summary)}: ${command}`;
+    return `still signed in to ${summary.provider}, which ${what}, as ${label(summary)}: ${command}`;
   });
 }
 

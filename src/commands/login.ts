@@ -61,7 +61,9 @@ async function findAlive(
   const client = new AuthClient(clientSurroundings(context, { timeoutMs: fiveMinutes }));
   const request = await interactiveRequest(options, context);
   const alive = await client.findAlive(provider, request, { account, store });
-  if (alive !== undefined && !client.currentFileNames().has(alive.fileName)) await client.makeCurrent(alive);
+  if (alive === undefined) return undefined;
+  const current = client.currentFileNames(client.getSessions(provider));
+  if (!current.has(alive.fileName)) await client.makeCurrent(alive);
   return alive;
 }
 

@@ -8,8 +8,9 @@ import {
   resolveProvider,
   type KnownProviders,
 } from '../providers/resolve-provider.js';
-import { findNamed, publicAccount } from '../store/account.js';
-import { belongsTo, type StoredSession } from '../store/session-store.js';
+import { distinctLabels, findNamed, publicAccount } from '../store/account.js';
+import { ownerKey, type SessionListing, type StoredSession } from '../store/session-store.js';
+import type { SessionSummary } from '../store/session.js';
 import { browserOptions, chosenBrowser } from './browser-options.js';
 import { printableJson } from '../remote-text.js';
 import { allProviders, clientSurroundings, type Command, type Context } from './command.js';
@@ -33,12 +34,14 @@ export const logout: Command<typeof logoutOptions> = {
     const { world, terminal, globals } = context;
     const client = new AuthClient(clientSurroundings(context));
     const known = await allProviders(context);
-    const sessions = choose(client, options.all ?? false, known, context);
+    const listing = client.getSessions();
+    const sessions = choose(client, listing, options.all ?? false, known, context);
     const signedOut: SignedOut[] = [];
     const failures: unknown[] = [];
     const tried = new Set(sessions.map(({ fileName }) => fileName));
     // Before any of them is gone that another one looks like.
-    const labelled = sessions.map((session) => ({ session, who: client.labelOf(session.summary) }));
+    const label = distinctLabels(listing.sessions);
+    const labelled = sessions.map((session) => ({ session, who: label(session.summary) }));
     for (const { session, who } of labelled) {
       try {
         const provider = findOwner(known, session.summary);
@@ -51,7 +54,7 @@ export const logout: Command<typeof logoutOptions> = {
       }
     }
     const remaining = client.getSessions().sessions.filter(({ fileName }) => !tried.has(fileName));
-    const notices = leftNotices(remaining, client, known, context.asked);
+    const notices = leftNotices(remaining, known, context.asked);
     if (sessions.length === 0) {
       const isNone = notices.length === 0;
       terminal.notice(
@@ -68,13 +71,14 @@ export const logout: Command<typeof logoutOptions> = {
 
 function choose(
   client: AuthClient,
+  listing: SessionListing,
   all: boolean,
   known: KnownProviders,
   context: Context,
 ): readonly StoredSession[] {
   const { provider: named, account, store } = context.globals;
   if (all) {
-    const ofProvider = listed(client, context).filter(
+    const ofProvider = listed(listing, context).filter(
       ({ summary }) => named === undefined || summary.provider === named,
     );
     const sessions = account === undefined ? ofProvider : onlyNamed(ofProvider, account, known);
@@ -86,7 +90,7 @@ function choose(
   const provider = 'provider' in chosen ? chosen.provider : undefined;
   const found = provider && client.findSession(provider, { account, store });
   if (found !== undefined) return [found];
-  const sessions = listed(client, context);
+  const sessions = listed(listing, context);
   const name = meantName(known, chosen, named);
   // A session outlives its entry, and a project's file that may no longer be used.
   const left = name === undefined ? [] : narrowed(leftOf(name, sessions, known), account, client);
@@ -120,15 +124,22 @@ function onlyNamed(
   account: string,
   known: KnownProviders,
 ): readonly StoredSession[] {
-  return sessions.filter((session) => {
-    const { summary } = session;
-    const sameOwner = sessions.filter((other) => belongsTo(other.summary, summary));
-    return findNamed(sameOwner, accountNameAt(findOwner(known, summary), account)) === session;
-  });
+  const byOwner = new Map<string, { owner: SessionSummary; sessions: StoredSession[] }>();
+  for (const session of sessions) {
+    const owner = ownerKey(session.summary);
+    const group = byOwner.get(owner) ?? { owner: session.summary, sessions: [] };
+    group.sessions.push(session);
+    byOwner.set(owner, group);
+  }
+  const named = new Set(
+    [...byOwner.values()].map(({ owner, sessions: own }) =>
+      findNamed(own, accountNameAt(findOwner(known, owner), account)),
+    ),
+  );
+  return sessions.filter((session) => named.has(session));
 }
 
-function listed(client: AuthClient, { terminal, globals }: Context): StoredSession[] {
-  const { sessions, damaged } = client.getSessions();
+function listed({ sessions, damaged }: SessionListing, { terminal, globals }: Context): StoredSession[] {
   for (const { message } of damaged) terminal.warn(message);
   return sessions.filter(({ store }) => globals.store === undefined || store === globals.store);
 }

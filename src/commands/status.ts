@@ -28,7 +28,7 @@ export const status: Command = {
       : { sessions: all(listing, label, context) };
     const change = (summary: SessionSummary) => entryChange(known, summary);
     const now = world.now();
-    const current = client.currentFileNames();
+    const current = client.currentFileNames(listing);
     if (globals.json) {
       world.stdout.write(
         `${printableJson({ sessions: sessions.map((session) => describe(session, current, change(session.summary), now)) })}\n`,

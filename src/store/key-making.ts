@@ -23,22 +23,27 @@ import { describeStore, readDescription } from './store-description.js';
 /** OWASP's minimum for scrypt with r = 8, p = 1: about 0.4 s and 128 MB for each guess. */
 const scryptCost = 2 ** 17;
 
-/** For a login: the store's key, made on first use and only when the store says that there is none. */
+/**
+ * For a login: the store's key, made on first use and only when the store says that there is none.
+ * @param inUse the keys of all sessions; asked for only where the description does not know the key
+ */
 export function fetchOrMakeKey(
   store: StoreName,
   surroundings: KeySurroundings,
-  inUse: readonly KeyReference[],
+  inUse: () => readonly KeyReference[],
 ): Promise<SealingKey> {
   return store === 'keychain' ? keychainKey(surroundings, inUse) : fileStoreKey(surroundings, inUse);
 }
 
 async function keychainKey(
   surroundings: KeySurroundings,
-  inUse: readonly KeyReference[],
+  inUse: () => readonly KeyReference[],
 ): Promise<SealingKey> {
   // Where the description was lost, the sessions still know.
-  const lost = inUse.find((reference) => reference.kind === 'keychain')?.account;
-  const account = readDescription(surroundings)?.id ?? lost ?? 'none yet';
+  const described = readDescription(surroundings)?.id;
+  const lost =
+    described === undefined ? inUse().find((reference) => reference.kind === 'keychain')?.account : undefined;
+  const account = described ?? lost ?? 'none yet';
   // Where a person has to unlock it, this is what asks: before the lock, so that no other login waits for that.
   const known = await readForLogin(account, surroundings);
   if (known !== undefined) return inKeychain(account, known);
@@ -78,10 +83,10 @@ function noKeychain({ reason, message, hint }: KeychainTrouble): AuthError {
 
 async function fileStoreKey(
   surroundings: KeySurroundings,
-  inUse: readonly KeyReference[],
+  inUse: () => readonly KeyReference[],
 ): Promise<SealingKey> {
-  const lost = inUse.find((reference) => reference.kind !== 'keychain');
-  const known = readDescription(surroundings)?.file ?? lost;
+  const known =
+    readDescription(surroundings)?.file ?? inUse().find((reference) => reference.kind !== 'keychain');
   if (known?.kind === 'passphrase') return passphraseKey(known, surroundings);
   if (known !== undefined && surroundings.passphrase.isRequested) {
     throw new AuthError(

@@ -13,6 +13,7 @@ export interface Ownership {
   readonly warn: (message: string) => void;
 }
 
+/** What is written beside the sessions is far smaller. */
 const largestFile = 1024 * 1024;
 
 /** No link is followed, and a pipe without a writer does not hang the open. Windows knows neither flag. */
@@ -21,8 +22,9 @@ export const noSurprise = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ??
 /**
  * Reads a file that only we may have written; undefined when there is none.
  * A link, a pipe, a device or another user's file is refused: whoever put it there chooses what we read.
+ * @param largest in bytes; what is larger is damaged
  */
-export function readOwnFile(path: string, ownership: Ownership): string | undefined {
+export function readOwnFile(path: string, ownership: Ownership, largest = largestFile): string | undefined {
   let descriptor: number;
   try {
     descriptor = patiently(() => openSync(path, constants.O_RDONLY | noSurprise));
@@ -35,7 +37,7 @@ export function readOwnFile(path: string, ownership: Ownership): string | undefi
     if (!stats.isFile())
       throw new AuthError('store', `${path} is not a regular file`, { hint: `move it away: ${path}` });
     assertOwned(path, stats, ownership);
-    if (stats.size > largestFile) {
+    if (stats.size > largest) {
       throw new AuthError('store', `${path} is damaged: it is larger than anything that authcli writes`);
     }
     if (isOpenToOthers(stats, ownership)) narrow(descriptor, path, ownership);

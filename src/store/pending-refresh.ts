@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+
 import {
   overwriteFile,
   removeIfThere,
@@ -38,8 +40,11 @@ export function beginRefresh(
   // One for the refresh token by itself, one for the whole session once it is checked.
   const places: ReservedFile[] = [];
   const discardPlaces = (): void => places.splice(0).forEach((place) => place.discard());
+  // A session that has grown becomes larger by one more answer.
+  const grown = (statSync(path, { throwIfNoEntry: false })?.size ?? 0) + roomForSession / 2;
+  const room = Math.max(roomForSession, grown);
   try {
-    while (places.length < 2) places.push(writing(path, () => reserveFile(path, roomForSession)));
+    while (places.length < 2) places.push(writing(path, () => reserveFile(path, room)));
     writing(journal, () => writeFileAtomically(journal, `${now.toISOString()}\n`));
   } catch (error) {
     discardPlaces();

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, hash, randomBytes, scrypt, type Scryp
 import { promisify } from 'node:util';
 
 import { formatHeader, type SealedRecord, type SealingKey } from './session-record.js';
+import { withoutOldest } from './session-size.js';
 import type { Session } from './session.js';
 
 type Secrets = Pick<
@@ -31,7 +32,11 @@ export function fingerprint(key: Buffer): string {
   return hash('sha256', Buffer.concat([Buffer.from('authcli sealing key\n'), key])).slice(0, 16);
 }
 
-/** The summary in the clear, and the secrets under AES-256-GCM, bound to the summary and to the file's name. */
+/**
+ * The summary in the clear, and the secrets under AES-256-GCM, bound to the summary and to the file's name. Access tokens for
+ * other targets that find no room are left out.
+ * @throws {AuthError} `protocol` where the rest by itself is more than can be read again
+ */
 export function sealRecord(session: Session, key: SealingKey, fileName: string): string {
   const {
     accessToken,
@@ -55,9 +60,10 @@ export function sealRecord(session: Session, key: SealingKey, fileName: string):
     requestDigest,
   };
   const header = formatHeader(summary, key.reference);
+  const kept = withoutOldest(secrets, summary.provider, Buffer.byteLength(header) + nonceLength + tagLength);
   const nonce = randomBytes(nonceLength);
   const cipher = createCipheriv('aes-256-gcm', key.bytes, nonce).setAAD(boundData(header, fileName));
-  const text = cipher.update(JSON.stringify(secrets), 'utf8');
+  const text = cipher.update(JSON.stringify(kept), 'utf8');
   const sealed = Buffer.concat([nonce, text, cipher.final(), cipher.getAuthTag()]);
   return `${header}\n${sealed.toString('base64')}\n`;
 }

@@ -9,6 +9,7 @@ import { openRecord } from './seal.js';
 import { parseRecord, type SealedRecord, type SealingKey } from './session-record.js';
 import { findNamed, type AccountName } from './account.js';
 import { assertStateFolder, narrowOwnFiles } from './state-folder.js';
+import { largestSession } from './session-size.js';
 import type { Session, SessionOwner, SessionSummary } from './session.js';
 
 /** A session as it is found, before its key is asked for. */
@@ -33,6 +34,8 @@ export interface SessionListing {
   readonly sessions: readonly StoredSession[];
   /** What is wrong with the records that cannot be read; the others are not hidden by them. */
   readonly damaged: readonly AuthError[];
+  /** Both kinds, each with its file. */
+  readonly found: readonly FoundSession[];
 }
 
 export interface OpenSession {
@@ -57,6 +60,7 @@ export class SessionStore {
   list(owner?: SessionOwner): SessionListing {
     const found = this.loadAll(owner);
     return {
+      found,
       sessions: found.filter((one) => one.kind === 'session'),
       damaged: found.flatMap((one) => (one.kind === 'unreadable' ? [one.trouble] : [])),
     };
@@ -105,21 +109,20 @@ export class SessionStore {
 
   #ofOwner(found: readonly FoundSession[], owner: SessionOwner): FoundSession[] {
     const ours = found.filter((one) => one.kind === 'unreadable' || belongsTo(one.summary, owner));
-    return ours.length < 2 ? ours : ours.toSorted(currentFirst(this.#readPointer(owner)));
+    return ours.length < 2 ? ours : ours.toSorted(currentFirst(this.readPointer(owner)));
   }
 
   /** Undefined where the pointer does not lead to a session of that owner: then the others count. */
   #loadCurrent(owner: SessionOwner): StoredSession | undefined {
     assertStateFolder(this.surroundings);
-    const fileName = this.#readPointer(owner);
+    const fileName = this.readPointer(owner);
     if (fileName === undefined || !isSessionName(fileName, owner)) return undefined;
     const found = this.load(fileName);
     return found?.kind === 'session' && belongsTo(found.summary, owner) ? found : undefined;
   }
 
-  /** The file names of those that are the current one of their owner: what `find` returns without a name. */
-  currentFileNames(): ReadonlySet<string> {
-    const all = this.loadAll();
+  /** Of what was listed, the file names of those that are the current one of their owner: what `find` returns without a name. */
+  currentFileNames({ found: all }: SessionListing): ReadonlySet<string> {
     const byProvider = new Map<string, FoundSession[]>();
     const owners = new Map<string, SessionOwner>();
     for (const found of all) {
@@ -127,7 +130,7 @@ export class SessionStore {
       const group = byProvider.get(`${prefix}@`) ?? [];
       group.push(found);
       byProvider.set(`${prefix}@`, group);
-      if (found.kind === 'session') owners.set(keyOf(found.summary), found.summary);
+      if (found.kind === 'session') owners.set(ownerKey(found.summary), found.summary);
     }
     const first = [...owners.values()].map((owner) => {
       const group = byProvider.get(fileNamePrefix(owner.provider)) ?? [];
@@ -136,10 +139,19 @@ export class SessionStore {
     return new Set(first);
   }
 
+  /** Ends at the first that is found: among thousands, reading all of them for each one that is removed would take minutes. */
+  hasAnother({ fileName, summary }: StoredSession): boolean {
+    return readdirSync(this.folder).some((name) => {
+      if (name === fileName || !isSessionName(name, summary)) return false;
+      const found = this.load(name);
+      return found?.kind === 'session' && belongsTo(found.summary, summary);
+    });
+  }
+
   load(fileName: string): FoundSession | undefined {
     const path = this.path(fileName);
     try {
-      const text = readOwnFile(path, this.surroundings.ownership);
+      const text = readOwnFile(path, this.surroundings.ownership, largestSession);
       if (text === undefined) return undefined;
       const parsed = parseRecord(text);
       if (parsed.kind === 'damaged') throw damagedRecord(path);
@@ -170,13 +182,19 @@ export class SessionStore {
   }
 
   #fileNames(owner: SessionOwner | undefined): string[] {
-    return this.#readFolder().filter((name) =>
+    const all = this.#readFolder();
+    const wanted = all.filter((name) =>
       owner === undefined ? name.endsWith('.session') : isSessionName(name, owner),
     );
+    const read = new Set(wanted);
+    // What is read is narrowed by that.
+    const others = all.filter((name) => !read.has(name));
+    narrowOwnFiles(this.folder, others, this.surroundings.ownership);
+    return wanted;
   }
 
   /** A pointer that cannot be read points to nothing: the next sign-in makes a new one. */
-  #readPointer(owner: SessionOwner): string | undefined {
+  readPointer(owner: SessionOwner): string | undefined {
     try {
       return readOwnFile(this.pointerPath(owner), this.surroundings.ownership)?.trim();
     } catch {
@@ -187,9 +205,7 @@ export class SessionStore {
   #readFolder(): string[] {
     assertStateFolder(this.surroundings);
     try {
-      const names = readdirSync(this.folder);
-      narrowOwnFiles(this.folder, names, this.surroundings.ownership);
-      return names;
+      return readdirSync(this.folder);
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return [];
       throw storeTrouble('read', this.folder, error);
@@ -202,7 +218,8 @@ function isSessionName(name: string, { provider }: SessionOwner): boolean {
   return name.startsWith(fileNamePrefix(provider)) && name.endsWith('.session') && !/[/\\]/.test(name);
 }
 
-function keyOf({ provider, issuer, clientId, endpoints, project }: SessionOwner): string {
+/** The same for all sessions that belong together. */
+export function ownerKey({ provider, issuer, clientId, endpoints, project }: SessionOwner): string {
   return JSON.stringify([provider, issuer, clientId, endpoints, project]);
 }
 

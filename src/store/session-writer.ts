@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { lstatSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { removeIfThere, reserveFile, writeFileAtomically } from '../atomic-file.js';
@@ -141,6 +141,7 @@ export class SessionWriter {
     if (this.#store.list().sessions.length === 0) return [];
     const key = await this.#fetchOrMakeKey(store);
     const moved: StoredSession[] = [];
+    // A person may have been asked for a passphrase meanwhile.
     for (const { fileName } of this.#store.list().sessions.filter((stored) => stored.store !== store)) {
       await this.exclusively(fileName, async (latest) => {
         if (latest === undefined) return;
@@ -153,7 +154,7 @@ export class SessionWriter {
   }
 
   #fetchOrMakeKey(store: StoreName): Promise<SealingKey> {
-    const inUse = this.#store.list().sessions.map(({ record }) => record.key);
+    const inUse = () => this.#store.list().sessions.map(({ record }) => record.key);
     return fetchOrMakeKey(store, this.#surroundings, inUse);
   }
 
@@ -178,10 +179,24 @@ export class SessionWriter {
   }
 
   /** The session last: whoever finds one that a kill has left removes the rest with it. */
-  remove({ fileName, summary }: StoredSession): void {
-    if (this.#store.list(summary).sessions.length <= 1) removeIfThere(this.#store.pointerPath(summary));
+  remove(stored: StoredSession): void {
+    const { fileName, summary } = stored;
+    const isCurrent = this.#pointsToNothingBut(stored);
+    // While there are others, a kill must not make one of them the current one in place of this one.
+    const isLast = isCurrent && !this.#store.hasAnother(stored);
+    const forgetPointer = () => removeIfThere(this.#store.pointerPath(summary));
+    if (isLast) forgetPointer();
     removeIfThere(this.#store.path(`${fileName}.refreshing`));
     this.#writing(this.#store.path(fileName), (path) => patiently(() => rmSync(path, { force: true })));
+    if (isCurrent && !isLast) forgetPointer();
+  }
+
+  /** A pointer that cannot be read, or names what is gone, is of no use to another session. */
+  #pointsToNothingBut({ fileName, summary }: StoredSession): boolean {
+    const path = this.#store.pointerPath(summary);
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
+    const pointed = this.#store.readPointer(summary);
+    return pointed === undefined || pointed === fileName || !existsSync(this.#store.path(pointed));
   }
 
   reload(fileName: string): StoredSession | undefined {
