@@ -6,13 +6,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { childEnvironment, nodeEnvironment } from '../src/child-environment.js';
 import { AuthError } from '../src/errors.js';
-import {
-  absoluteSearchPath,
-  isWholePath,
-  namedProgram,
-  wholeCommand,
-  wholePath,
-} from '../src/named-program.js';
+import { absoluteSearchPath, namedProgram, wholeCommand, wholePath } from '../src/named-program.js';
+import { isWholePath } from '../src/whole-path.js';
 import { asBatchFile } from '../src/platform/batch-file.js';
 
 const linux = { env: { HOME: '/home/jane', PATH: '/usr/bin:/bin' }, platform: 'linux' } as const;
