@@ -126,13 +126,15 @@ describe('a batch file of Windows', () => {
 });
 
 describe('what a program inherits', () => {
-  test('is nothing of ours, no secret of a client, and no PATH of the current folder', () => {
+  test('is nothing of ours, no secret of a client, no PATH of the current folder, and not where that is', () => {
     const env = {
       AUTHCLI_STORE_PASSPHRASE: 'x',
       authcli_client_secret: 'x',
       ACME_SECRET: 'x',
       HOME: '/h',
       PATH: ':.:bin:/usr/bin:',
+      PWD: '/cloned',
+      OLDPWD: '/cloned/before',
     };
     expect(childEnvironment({ env, platform: 'linux' }, new Set(['ACME_SECRET']))).toEqual({
       HOME: '/h',
