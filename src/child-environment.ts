@@ -5,7 +5,7 @@ import { absoluteSearchPath, type SearchContext } from './named-program.js';
 
 /**
  * What a program that we start inherits: none of our own variables, some of which hold secrets, and a PATH without the current
- * folder. Prepared for each program; the environment of this process stays as it is, because a library shares it with its host.
+ * folder. Nor do PWD and OLDPWD tell it where we stand: it is started in another folder, and `cd -` would lead back. Prepared for each program; the environment of this process stays as it is, because a library shares it with its host.
  * @param withheld the variables that hold a secret of a client
  */
 export function childEnvironment(
@@ -14,7 +14,7 @@ export function childEnvironment(
 ): Record<string, string | undefined> {
   const searchPath = absoluteSearchPath(context);
   const entries = Object.entries(context.env).filter(
-    ([name]) => !withheld.has(name) && !/^(?:AUTHCLI_|PATH$)/iu.test(name),
+    ([name]) => !withheld.has(name) && !/^(?:AUTHCLI_|(?:PATH|PWD|OLDPWD)$)/iu.test(name),
   );
   return { ...Object.fromEntries(entries), ...(searchPath !== undefined && { PATH: searchPath }) };
 }

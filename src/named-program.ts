@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { posix, win32, type PlatformPath } from 'node:path';
 
 import { quoteWord, splitWords } from './command-words.js';
+import { isWholePath } from './whole-path.js';
 
 /**
  * The one place that decides which file a named program or file is. Only words that a person types on a command line may mean
@@ -113,11 +114,6 @@ export function absoluteSearchPath(context: SearchContext): string | undefined {
 /** Whether the folder that we stand in decides what `path` means; a bare name of a program is not a path. */
 function isRelativePath(path: string, context: Pick<SearchContext, 'platform'>): boolean {
   return hasSeparator(path, context) && !isWholePath(path, context);
-}
-
-/** On Windows `\x` and `C:x` depend on the current drive and on its folder. */
-export function isWholePath(path: string, { platform }: Pick<SearchContext, 'platform'>): boolean {
-  return platform === 'win32' ? /^(?:[a-z]:[\\/]|[\\/]{2})/i.test(path) : posix.isAbsolute(path);
 }
 
 function hasSeparator(path: string, { platform }: Pick<SearchContext, 'platform'>): boolean {

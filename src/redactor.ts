@@ -1,6 +1,10 @@
 import { SecretMatcher } from './secret-matcher.js';
 
 const shortestWhole = 8;
+/** Nothing else happens while a text is looked at, not even Ctrl-C: a provider's megabyte would take seconds. Far less is shown. */
+const mostLookedAt = 16 * 1024;
+/** The look goes so much further than what is left: a secret that a cut goes through would not be known by its first half. */
+const margin = 1024;
 const patterns: readonly RegExp[] = [
   // Parameters of the token endpoint and of the authorization response.
   /(?<=\b(?:code|code_verifier|access_token|refresh_token|id_token|client_secret|device_code|assertion)=)[^&\s"']+/gi,
@@ -31,15 +35,18 @@ export class Redactor {
     this.#secrets.set(secret, publicText);
   };
 
-  /** In whatever form a secret is repeated. */
+  /** In whatever form a secret is repeated. The end of a text that nobody could read is left out. */
   readonly redact = (text: string): string => {
+    const isCut = text.length > mostLookedAt;
+    const shown = isCut ? mostLookedAt - margin : text.length;
     let redacted = '';
     let end = 0;
-    for (const { from, to } of this.#loadMatcher().find(text)) {
+    for (const { from, to } of this.#loadMatcher().find(text.slice(0, mostLookedAt))) {
+      if (from >= shown) break;
       redacted += `${text.slice(end, from)}[redacted]`;
       end = to;
     }
-    return byLook(redacted + text.slice(end));
+    return byLook(redacted + text.slice(end, Math.max(end, shown))) + (isCut ? '...' : '');
   };
 
   /** For an address that must stay as it is: secrets in the form in which they would stand there. */

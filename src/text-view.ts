@@ -18,9 +18,9 @@ export interface FoldedView extends TextView {
 /** An escape may be escaped in turn: in a JSON document inside a query, for example. */
 const mostDecodings = 3;
 
-/** In turn: percent encoding; HTML; JSON and JavaScript; HTML again; white space in JavaScript; names and tags of HTML. */
+/** In turn: percent encoding; HTML; JSON and JavaScript; HTML again; white space in JavaScript; names, comments and tags of HTML. */
 const escapes =
-  /((?:%[\da-f]{2})+)|&#(\d{1,7});?|\\u([\da-f]{4})|\\u\{([\da-f]{1,6})\}|\\x([\da-f]{2})|&#x([\da-f]{1,6});?|\\[bfnrtv0]|&[a-z]{2,8};|<\/?[a-z][^<>]{0,100}>/gi;
+  /((?:%[\da-f]{2})+)|&#0*(\d{1,7});?|\\u([\da-f]{4})|\\u\{0*([\da-f]{1,6})\}|\\x([\da-f]{2})|&#x0*([\da-f]{1,6});?|%u([\da-f]{4})|\\[bfnrtv0]|&[a-z][a-z\d]{1,31};|<!--[^<>]{0,100}-->|<\/?[a-z][^<>]{0,100}>/gi;
 
 /** The text as it stands. */
 function viewOf(text: string): TextView {

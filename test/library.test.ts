@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { execPath, platform } from 'node:process';
 import { text } from 'node:stream/consumers';
@@ -155,4 +155,36 @@ test('the library refuses a secret by a relative path, and keeps a relative fold
   `,
   );
   expect(refreshed).toBe('done');
+});
+
+test('the library makes no file by a name that is a path or another name’s, and listens on this machine only', async () => {
+  const known = await newcomer();
+  const said = await hostProgram(
+    known,
+    `
+    const client = createAuthClient({ stateFolder });
+    const conversation = new Proxy({ canPaste: false, async *pastedLines() {} }, { get: (own, name) => own[name] ?? (() => {}) });
+    const signIn = (entry, request) => codeOf(() =>
+      client.acquireTokenInteractive({ ...provider, ...entry }, { store: 'file', browser: 'none', ...request }, conversation));
+    console.log(JSON.stringify([
+      await signIn({ name: '../../escaped' }),
+      await signIn({ name: 'acme@x' }),
+      await codeOf(() => client.acquireTokenSilent({ ...provider, name: '../x' }, silent)),
+      await signIn({ redirect: { host: '0.0.0.0' } }),
+      await signIn({ redirect: { uri: 'http://192.0.2.1/callback' } }),
+      await signIn({}, { redirect: { host: '::' } }),
+    ]));
+    process.exit();
+  `,
+  );
+  expect(said).toEqual([
+    `usage: "../../escaped" cannot be a provider's name`,
+    `usage: "acme@x" cannot be a provider's name`,
+    `usage: "../x" cannot be a provider's name`,
+    'usage: the redirect URI is not of this machine: its host is 0.0.0.0',
+    'usage: the redirect URI is not of this machine: its host is 192.0.2.1',
+    'usage: the redirect URI is not of this machine: its host is ::',
+  ]);
+  expect(known.acme.requests).toEqual([]);
+  expect(existsSync(join(known.machine.folder, 'state'))).toBe(false);
 });

@@ -6,13 +6,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { childEnvironment, nodeEnvironment } from '../src/child-environment.js';
 import { AuthError } from '../src/errors.js';
-import {
-  absoluteSearchPath,
-  isWholePath,
-  namedProgram,
-  wholeCommand,
-  wholePath,
-} from '../src/named-program.js';
+import { absoluteSearchPath, namedProgram, wholeCommand, wholePath } from '../src/named-program.js';
+import { isWholePath } from '../src/whole-path.js';
 import { asBatchFile } from '../src/platform/batch-file.js';
 
 const linux = { env: { HOME: '/home/jane', PATH: '/usr/bin:/bin' }, platform: 'linux' } as const;
@@ -131,13 +126,15 @@ describe('a batch file of Windows', () => {
 });
 
 describe('what a program inherits', () => {
-  test('is nothing of ours, no secret of a client, and no PATH of the current folder', () => {
+  test('is nothing of ours, no secret of a client, no PATH of the current folder, and not where that is', () => {
     const env = {
       AUTHCLI_STORE_PASSPHRASE: 'x',
       authcli_client_secret: 'x',
       ACME_SECRET: 'x',
       HOME: '/h',
       PATH: ':.:bin:/usr/bin:',
+      PWD: '/cloned',
+      OLDPWD: '/cloned/before',
     };
     expect(childEnvironment({ env, platform: 'linux' }, new Set(['ACME_SECRET']))).toEqual({
       HOME: '/h',

@@ -1,4 +1,15 @@
-import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { getuid } from 'node:process';
 
@@ -338,6 +349,21 @@ test.skipIf(getuid?.() !== 0)('is not used where it belongs to another user', as
   expect(await run(['token'])).toMatchObject({
     exitCode: 4,
     stderr: expect.stringContaining(`warning: ${file} is not used: it belongs to another user\n`),
+  });
+});
+
+test.skipIf(getuid?.() !== 0)('is not used where a link of another user leads to it', async () => {
+  const { machine } = await newcomer();
+  const cloned = inProject(machine, { defaultProvider: 'work' }, 'cloned once');
+  const { run, file } = inProject(machine, {});
+  rmSync(file);
+  symlinkSync(cloned.file, file);
+  expect((await run(['token'])).stderr).toContain(`${realpathSync(cloned.file)} chooses "work"`);
+  lchownSync(file, 65_534, 65_534);
+  expect(await run(['token'])).toEqual({
+    exitCode: 4,
+    stdout: '',
+    stderr: `warning: ${file} is not used: it belongs to another user\nerror: not signed in to acme\nhint: authcli login -p acme\n`,
   });
 });
 

@@ -53,6 +53,32 @@ function longestPart(text: string): number {
   return longest;
 }
 
+describe('a text that nobody could read to its end', () => {
+  const looked = 16 * 1024;
+
+  test('is looked at and kept as far as a person might read', () => {
+    const { conceal, redact } = new Redactor();
+    conceal(secret);
+    // One character is 18 letters: a megabyte of them took half a minute, in which nothing else could happen.
+    const shown = redact(`${secret} ${'\ufdfa'.repeat(330_000)}`);
+    expect(shown.startsWith('[redacted] \ufdfa')).toBe(true);
+    expect(shown.endsWith('\ufdfa...')).toBe(true);
+    expect(shown.length).toBeLessThan(looked);
+  });
+
+  test.each([secret, each(secret, (code) => `&#x${hex(code)};`), utf8.toString('base64')])(
+    'does not end within a secret: %s',
+    (repeated) => {
+      const { conceal, redact } = new Redactor();
+      conceal(secret);
+      for (let before = looked - 1024 - repeated.length; before <= looked; before += 7) {
+        const text = `${'y'.repeat(before)}${repeated}`.padEnd(2 * looked);
+        expect(redact(text)).toMatch(/^y+(?:\[redacted\](?:&#x3d;)?)? *\.\.\.$/);
+      }
+    },
+  );
+});
+
 describe('a secret is redacted in whatever form it is repeated:', () => {
   const forms: readonly [title: string, repeated: string][] = [
     ['as it is', secret],
@@ -83,6 +109,10 @@ describe('a secret is redacted in whatever form it is repeated:', () => {
     ['escaped as in HTML', html(secret)],
     ['escaped as in HTML, by number', each(secret, (code) => `&#${code};`)],
     ['escaped as in HTML, by hexadecimal number', each(secret, (code) => `&#x${hex(code).toUpperCase()};`)],
+    ['escaped as in HTML, with zeros before the number', each(secret, (code) => `&#000000000${code};`)],
+    ['escaped as JavaScript once did', each(secret, (code) => `%u00${hex(code)}`)],
+    ['split by comments', secret.replaceAll(/.{5}/g, '$&<!-- x -->')],
+    ['split by a character with a long name', secret.replaceAll(/.{5}/g, '$&&ZeroWidthSpace;')],
     ['in wide letters', each(secret, (code) => String.fromCodePoint(code + 0xfee0))],
     ['in base64', utf8.toString('base64')],
     ['in base64url', utf8.toString('base64url')],

@@ -12,10 +12,19 @@ import {
   type KnownProviders,
 } from '../providers/resolve-provider.js';
 import type { PassphraseSource } from '../store/key-source.js';
+import { printableJson } from '../remote-text.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { timeLimit } from '../time-limit.js';
+import { isWholePath } from '../whole-path.js';
 import type { World } from '../world.js';
-import { longerThanZero, type OptionTable, type OptionValues, type RawOptions } from './options.js';
+import {
+  flagOf,
+  longerThanZero,
+  twinOf,
+  type OptionTable,
+  type OptionValues,
+  type RawOptions,
+} from './options.js';
 
 export const globalOptions = {
   provider: { short: 'p', value: 'NAME', summary: 'the provider to use' },
@@ -59,9 +68,21 @@ export interface Invocation {
   readonly argument: string;
 }
 
-export function configurationFile({ world, globals }: Context): ConfigurationFile {
+/**
+ * A configuration names programs. What is typed means the folder that the person stands in; a variable was set in any folder, and a
+ * relative path in it would take another configuration in each, that of a cloned repository too.
+ */
+export function configurationFile({ world, globals, asked }: Context): ConfigurationFile {
   const { uid } = world;
-  if (globals.config !== undefined) return { path: globals.config, required: true, uid };
+  const { config } = globals;
+  if (config !== undefined) {
+    if (asked.config !== undefined || isWholePath(config, world))
+      return { path: config, required: true, uid };
+    const variable = twinOf('config');
+    throw new AuthError('usage', `${variable} is a relative path: ${printableJson(config)}`, {
+      hint: `set ${variable} to a whole path, or type the path on the command line: ${flagOf('config')}`,
+    });
+  }
   return { path: join(world.folders().configuration, 'config.json'), required: false, uid };
 }
 

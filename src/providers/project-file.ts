@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { sep } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
@@ -55,6 +55,7 @@ export async function readProjectFile(path: string, reader: Reader): Promise<Pro
   }
 }
 
+/** A link of another user could make a file of ours, which we once cloned, the project of a folder that he can write. */
 function readTrusted(path: string, { uid, profile, warn }: Reader): string | undefined {
   return readOpened(path, (stats, read) => {
     const distrust =
@@ -62,7 +63,7 @@ function readTrusted(path: string, { uid, profile, warn }: Reader): string | und
         ? isBelow(profile, path)
           ? undefined
           : 'it lies outside of your own folder, where others may write'
-        : isOwn(stats, uid)
+        : isOwn(stats, uid) && isOwn(lstatSync(path), uid)
           ? (stats.mode & 0o002) === 0
             ? undefined
             : 'everybody can write it'

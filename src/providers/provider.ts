@@ -20,7 +20,10 @@ export interface Provider extends ProviderEntry {
   readonly project?: ProjectEntry | undefined;
 }
 
-/** What its sessions are bound to: a name alone, and even an issuer, can be given other endpoints by whoever edits a file. */
+/**
+ * What its sessions are bound to: a name alone, and even an issuer, can be given other endpoints by whoever edits a file. A program
+ * that uses the library may have the name from anywhere, and files are named by it.
+ */
 export function ownerOf({ name, issuer, clientId, metadata, token, project }: Provider): {
   readonly provider: string;
   readonly issuer: string;
@@ -28,6 +31,7 @@ export function ownerOf({ name, issuer, clientId, metadata, token, project }: Pr
   readonly endpoints: string | null;
   readonly project: ProjectEntry | null;
 } {
+  assertProviderName(name);
   const refreshEndpoint = token?.refreshEndpoint;
   const isAsPublished = metadata === undefined && refreshEndpoint === undefined;
   const endpoints = isAsPublished ? null : hash('sha256', JSON.stringify({ ...metadata, refreshEndpoint }));

@@ -46,7 +46,14 @@ export function chooseRedirect(entry: RedirectEntry = {}, choice: RedirectChoice
       hint: `leave out ${given(choice)}`,
     });
   }
-  return { ...known, host: choice.host ?? known.host, ports: choice.ports ?? known.ports };
+  const host = choice.host ?? known.host;
+  // A program that uses the library may name any: others would reach the listener, and the code would cross their network.
+  if (!isLoopback(host) && host !== '::1') {
+    throw new AuthError('usage', `the redirect URI is not of this machine: its host is ${host}`, {
+      remedy: { kind: 'advice', text: 'listen on 127.0.0.1, ::1 or localhost' },
+    });
+  }
+  return { ...known, host, ports: choice.ports ?? known.ports };
 }
 
 /** Not every command that has --port has --listen. */

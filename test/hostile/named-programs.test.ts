@@ -286,6 +286,31 @@ describe('PRG-03: a relative path in a variable means nothing of the folder that
   });
 
   test.each([
+    ['token', '-p', 'acme', '--force-refresh'],
+    ['login', '--browser', 'none'],
+    ['provider', 'list'],
+    ['provider', 'add', 'new', '--issuer', 'https://login.example', '--client-id', 'app'],
+  ])('AUTHCLI_CONFIG=config.json chooses no configuration of a repository: %s', async (...argv) => {
+    const { acme, inHostile, hostile, trap } = await twoFolders();
+    const secretCommand = { command: join(hostile, 'x.sh') };
+    const entry = { issuer: acme.issuer, clientId: 'app', client: { secret: secretCommand } };
+    const text = JSON.stringify({ providers: { acme: entry } });
+    writeFileSync(join(hostile, 'config.json'), text, { mode: 0o600 });
+    expect(await inHostile.spawn(argv, { AUTHCLI_CONFIG: 'config.json' })).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr:
+        'error: AUTHCLI_CONFIG is a relative path: "config.json"\n' +
+        'hint: set AUTHCLI_CONFIG to a whole path, or type the path on the command line: --config\n',
+    });
+    expect(acme.requests).toEqual([]);
+    expect(existsSync(trap)).toBe(false);
+    expect(readFileSync(join(hostile, 'config.json'), 'utf8')).toBe(text);
+    const typed = await inHostile.spawn(['provider', 'list', '--config', 'config.json']);
+    expect(typed).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('acme') });
+  });
+
+  test.each([
     [{ BROWSER: './browser' }, './browser'],
     [{ BROWSER: 'sub/browser %s' }, 'sub/browser'],
     [{ AUTHCLI_BROWSER: './browser' }, './browser'],
