@@ -1,7 +1,7 @@
 import { AuthError, systemErrorCode } from './errors.js';
 import type { Remedy } from './remedy.js';
 
-/** What a folder of ours holds: it says which of the two can be moved. */
+/** The contents of a folder of ours. They decide which variable or option moves it. */
 export type Holding = 'sessions' | 'configuration';
 
 /** A failure of the file system, as the person sees it. */

@@ -245,9 +245,9 @@ test.each([
 
 test('a secret of any character, however odd, is redacted where a value is expected', () => {
   const characters = Array.from({ length: 0x180 }, (_, code) => String.fromCharCode(code));
-  for (const secret of [...characters, '😀', '\uD800', 'a\0b', '$&', '^.*', '\\', '[-]']) {
+  for (const short of [...characters, '😀', '\uD800', 'a\0b', '$&', '^.*', '\\', '[-]']) {
     const { conceal, redact } = new Redactor();
-    conceal(secret);
-    expect([secret, redact(`"${secret}" was sent`)]).toEqual([secret, '"[redacted]" was sent']);
+    conceal(short);
+    expect([short, redact(`"${short}" was sent`)]).toEqual([short, '"[redacted]" was sent']);
   }
 });

@@ -76,7 +76,7 @@ export interface SignInConversation {
   /** What the person types or pastes into the terminal, line by line; nothing where nobody can. */
   pastedLines(signal: AbortSignal): AsyncIterable<string>;
   pasteRejected(reason: string): void;
-  /** What to do about a failure, in words, for the page in the browser. */
+  /** The remedy of a failure in words, for the page in the browser. */
   hintOf(failure: AuthError): string | undefined;
 }
 

@@ -103,7 +103,7 @@ export async function signInAs(
   }
 }
 
-/** What the command line asks of a sign-in. */
+/** The options of the command line, as the client takes them. */
 async function interactiveRequest(options: LoginOptions, context: Context): Promise<InteractiveRequest> {
   const { world, globals } = context;
   return {
@@ -156,7 +156,7 @@ async function chooseProvider(
   }
   const name = context.globals.provider ?? nameOfIssuer(issuer);
   assertProviderName(name);
-  // What is typed in full comes from nowhere else: a project may have an entry of that name.
+  // Issuer and client were typed, so an entry of that name in a project has no say.
   const { providers } = await ownConfiguration(context);
   const entry = Object.hasOwn(providers, name) ? providers[name] : undefined;
   if (entry === undefined) return { provider: { name, issuer, clientId }, isNew: true };

@@ -58,7 +58,7 @@ function isRefused({ providers, project }: KnownProviders, name: string): boolea
   return !Object.hasOwn(providers, name) && project?.providers[name]?.kind === 'refused';
 }
 
-/** What is wrong with the project's file for those who do not use it. */
+/** The mistakes in the project's file, for a command that can do without it. */
 export function projectFaults({ providers, project }: KnownProviders): AuthError[] {
   if (project === undefined) return [];
   const refused = Object.entries(project.providers).flatMap(([name, found]) =>

@@ -28,7 +28,7 @@ export const foundMarker = 'folder-not-made-by-authcli';
 const ownName =
   /^(?:store\.(?:json|key|lock)\b.*|[^@]+@(?:[\da-f]{16}\.(?:session|current)|current|login)\b.*|[\da-f]{16}\.json)$/;
 
-/** Of folders and files, narrows those that we made. Nothing happens where there is no such folder. */
+/** Narrows the folders and files that we made. Nothing happens where there is no such folder. */
 export function assertStateFolder({ folder, ownership }: StateFolder): void {
   if (ownership.uid === undefined) return;
   for (const path of [folder, join(folder, 'sessions')]) {
