@@ -51,6 +51,7 @@ function remedyOf(reason: string, holds: Holding): Remedy | undefined {
       return { kind: 'move_folder', holds, because: 'denied' };
     case 'EROFS':
     case 'ENAMETOOLONG':
+    case 'ENOTDIR':
       return { kind: 'move_folder', holds, because: 'unusable' };
     case 'ENOSPC':
     case 'EDQUOT':
@@ -61,8 +62,6 @@ function remedyOf(reason: string, holds: Holding): Remedy | undefined {
       return { kind: 'advice', text: 'close that program, then run the same command again' };
     case 'ELOOP':
       return { kind: 'advice', text: 'remove the link, or move the folder back to its place' };
-    case 'ENOTDIR':
-      return { kind: 'move_folder', holds, because: 'denied' };
     default:
       return undefined;
   }

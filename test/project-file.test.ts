@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 import { login, newcomer, startAcme, type Newcomer } from './support/newcomer.js';
 import type { Machine, Outcome } from './support/run.js';
-import { approves, approvesAs, browserOf } from './support/user-agents.js';
+import { approves, approvesAs, browserOf, oneBrowser } from './support/user-agents.js';
 
 /** Runs in `folder/project/deep`, with the file in `folder/project`. */
 function inProject(machine: Machine, content: object | string, name = 'project') {
@@ -216,6 +216,21 @@ test('leaves the current account of a provider of the person alone', async () =>
   const add = ['provider', 'add', 'work', '--issuer', acme.issuer, '--client-id', 'cli', '--scope', 'openid'];
   expect(await machine.run(add)).toMatchObject({ exitCode: 0 });
   expect(await machine.run(['token', '-p', 'work'])).toMatchObject({ exitCode: 4 });
+});
+
+test('signs out at its own provider, too, where the person has another one of that name', async () => {
+  const { acme, machine } = await newcomer();
+  const other = await startAcme();
+  const { run } = inProject(machine, {
+    providers: { work: { issuer: other.issuer, clientId: 'cli', scope: 'openid' } },
+  });
+  expect(await run(['login', '-q', '-p', 'work'])).toMatchObject({ exitCode: 0 });
+  const add = ['provider', 'add', 'work', '--issuer', acme.issuer, '--client-id', 'cli', '--scope', 'openid'];
+  expect(await machine.run(add)).toMatchObject({ exitCode: 0 });
+  expect(await run(['login', '-q', '-p', 'work'])).toMatchObject({ exitCode: 0 });
+  const browser = browserOf(oneBrowser());
+  expect(await run(['logout', '--all', '-q', '--end-session'], browser)).toMatchObject({ exitCode: 0 });
+  for (const { requestsTo } of [acme, other]) expect(requestsTo('/session/end')).toHaveLength(1);
 });
 
 test('cannot send the tokens of a session elsewhere', async () => {

@@ -1,13 +1,9 @@
 import { accountNameAt } from '../client/account-name.js';
+import { findOwner } from '../client/find-owner.js';
 import { AuthClient } from '../client/auth-client.js';
 import type { SignedOut, SignOutRequest } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
-import {
-  findOwner,
-  providerNames,
-  resolveProvider,
-  type KnownProviders,
-} from '../providers/resolve-provider.js';
+import { providerNames, resolveProvider, type KnownProviders } from '../providers/resolve-provider.js';
 import type { Provider } from '../providers/provider.js';
 import { findNamed, isAccount, publicAccount } from '../store/account.js';
 import { belongsTo, type StoredSession } from '../store/session-store.js';

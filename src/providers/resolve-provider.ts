@@ -2,7 +2,7 @@ import { AuthError } from '../errors.js';
 import type { Configuration } from './decode-configuration.js';
 import type { ProjectFile } from './project-file.js';
 import type { Remedy } from '../remedy.js';
-import { assertProviderName, ownerOf, type Provider } from './provider.js';
+import { assertProviderName, type Provider } from './provider.js';
 
 /** The person's own providers, and those that the project adds whose folder the command runs in. */
 export interface KnownProviders extends Configuration {
@@ -65,22 +65,6 @@ export function projectFaults({ providers, project }: KnownProviders): AuthError
     found.kind === 'refused' && !Object.hasOwn(providers, name) ? [found.fault] : [],
   );
   return [...(project.fault ? [project.fault] : []), ...refused];
-}
-
-/** The entry that a session belongs to; it may have been changed or removed since the sign-in. */
-export function findOwner(known: KnownProviders, session: ReturnType<typeof ownerOf>): Provider | undefined {
-  const provider = usableProviders(known).find(({ name }) => name === session.provider);
-  return provider && isSameOwner(ownerOf(provider), session) ? provider : undefined;
-}
-
-function isSameOwner(one: ReturnType<typeof ownerOf>, other: ReturnType<typeof ownerOf>): boolean {
-  return (
-    one.issuer === other.issuer &&
-    one.clientId === other.clientId &&
-    one.endpoints === other.endpoints &&
-    one.project?.file === other.project?.file &&
-    one.project?.digest === other.project?.digest
-  );
 }
 
 function ownProvider({ providers }: KnownProviders, name: string): Provider | undefined {

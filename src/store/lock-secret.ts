@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, copyFileSync, fsyncSync, linkSync, openSync, writeSync } from 'node:fs';
+import { constants, copyFileSync, linkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { removeIfThere } from '../atomic-file.js';
+import { removeIfThere, writeNewFile } from '../atomic-file.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { readOwnFile, storeTrouble, type Ownership } from './own-file.js';
 
@@ -29,22 +29,12 @@ export async function readLockSecret(folder: string, ownership: Ownership): Prom
 function make(path: string): void {
   const temporary = `${path}.${randomBytes(9).toString('hex')}.tmp`;
   try {
-    writeDurably(temporary, `${randomBytes(16).toString('hex')}\n`);
+    writeNewFile(temporary, `${randomBytes(16).toString('hex')}\n`);
     placeOnce(temporary, path);
   } catch (error) {
     throw storeTrouble('write', path, error);
   } finally {
     removeIfThere(temporary);
-  }
-}
-
-function writeDurably(path: string, text: string): void {
-  const descriptor = openSync(path, 'wx', 0o600);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 
