@@ -190,10 +190,10 @@ function assertOwnClient({ provider, makeOwn }: ChosenProvider, options: LoginOp
   if (project === undefined) return;
   const needsSecret = client?.authentication !== undefined && client.secret === undefined;
   if (!needsSecret && !namesProof(options)) return;
-  const what = needsSecret ? 'it needs a client secret' : 'its client is to prove who it is';
+  const what = needsSecret ? ' and needs a client secret' : '';
   throw new AuthError(
     'usage',
-    `${name} is a provider of ${project.file}, and ${what}: that is for a provider of your own only`,
+    `${name} is a provider of ${project.file}${what}: secrets, keys and certificates are for providers of your own only`,
     { remedy: makeOwn?.kind === 'add_provider' ? { ...makeOwn, needsSecret } : makeOwn },
   );
 }

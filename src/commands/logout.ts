@@ -30,7 +30,7 @@ export const logout: Command<typeof logoutOptions> = {
     const client = new AuthClient(clientSurroundings(context));
     const known = await allProviders(context);
     const sessions = choose(client, options.all ?? false, known, context);
-    if (sessions.length === 0) terminal.notice('not signed in: there is nothing to log out of');
+    if (sessions.length === 0) terminal.notice(nothingToEnd(client, known, context));
     const signedOut: SignedOut[] = [];
     const failures: unknown[] = [];
     // Before any of them is gone that another one looks like.
@@ -88,6 +88,17 @@ function choose(
   throw new AuthError('usage', `several sessions of ${name} are left from entries that have changed`, {
     remedy: { kind: 'logout', provider: name, isAll: true },
   });
+}
+
+/** Where others are signed in, a name that fits none of them may be a mistake. */
+function nothingToEnd(client: AuthClient, known: KnownProviders, { globals }: Context): string {
+  const { provider: named, account } = globals;
+  const chosen = account === undefined ? undefined : resolveOrFault(known, named);
+  const isSomebodyThere =
+    chosen !== undefined && 'provider' in chosen && client.getSessions(chosen.provider).sessions.length > 0;
+  return isSomebodyThere
+    ? client.notSignedIn(chosen.provider, account).message
+    : 'not signed in: there is nothing to log out of';
 }
 
 function resolveOrFault(

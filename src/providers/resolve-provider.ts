@@ -80,6 +80,11 @@ function projectProvider({ project }: KnownProviders, name: string): Provider | 
   return { name, ...found.entry, project: { file: project.path, digest: found.digest } };
 }
 
+/** A project's provider, where one of the person's own is needed. */
+export function notOwn(name: string, file: string, remedy: Remedy | undefined): AuthError {
+  return new AuthError('usage', `${name} is a provider of ${file}, and not one of your own`, { remedy });
+}
+
 export function unknownProvider(name: string, known: readonly string[], namedBy?: string): AuthError {
   const who = namedBy === undefined ? '' : `${namedBy} chooses "${name}", and `;
   return new AuthError('usage', `${who}no provider is named "${name}" (${listed(known)})`, {
