@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { removeIfThere, writeNewFile } from '../atomic-file.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { readOwnFile, storeTrouble, type Ownership } from './own-file.js';
+import { lockSecretName } from './state-folder.js';
 
 const pattern = /^[0-9a-f]{32}\n$/;
 const copyTakesMs = 1_000;
@@ -13,7 +14,7 @@ const betweenLooksMs = 50;
 
 /** The random part of the names of a folder's locks. It is made once: with two of them, two processes would hold one lock. */
 export async function readLockSecret(folder: string, ownership: Ownership): Promise<string> {
-  const path = join(folder, '.authcli-lock-name');
+  const path = join(folder, lockSecretName);
   for (let waitedMs = 0; waitedMs <= copyTakesMs; waitedMs += betweenLooksMs) {
     const text = readOwnFile(path, ownership);
     if (text === undefined) make(path);

@@ -17,6 +17,9 @@ export interface StateFolder {
   readonly ownership: Ownership;
 }
 
+/** The file with the random part of the names of locks. A folder of configurations has one, too, so it does not make the folder a state folder. */
+export const lockSecretName = '.authcli-lock-name';
+
 export type Part = 'sessions' | 'metadata';
 
 export const parts: readonly string[] = ['sessions', 'metadata'] satisfies Part[];
@@ -39,6 +42,7 @@ export function assertStateFolder({ folder, ownership }: StateFolder): void {
     }
   }
   narrowOwnFiles(folder, ['store.json', 'store.key', 'store.lock'], ownership);
+  narrowOwnFile(join(folder, lockSecretName), ownership);
 }
 
 /** @param names of what lies in the folder */
