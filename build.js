@@ -15,7 +15,7 @@ const isDependency = (/** @type {string} */ id) => /^[^./]/.test(id);
 const isBundled = (/** @type {string} */ id) => /^(openid-client|oauth4webapi|jose|valibot)(\/|$)/.test(id);
 
 /**
- * All that was read for a bundle. What was left out of it again is named, too: that does no harm.
+ * All that was read for a bundle. A package that was left out of it again is named, too: that does no harm.
  * @type {Set<string>}
  */
 const modules = new Set();

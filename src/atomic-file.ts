@@ -72,6 +72,16 @@ export function overwriteFile(path: string, content: string): void {
   }
 }
 
+/** Durable when this returns. @throws where there is something at that path */
+export function writeNewFile(path: string, content: string): void {
+  const descriptor = openSync(path, 'wx', 0o600);
+  try {
+    writeDurably(descriptor, Buffer.from(content));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 export function removeIfThere(path: string): void {
   try {
     patiently(() => unlinkSync(path));

@@ -4,8 +4,9 @@ import { splitWords } from './command-words.js';
 import { absoluteSearchPath, type SearchContext } from './named-program.js';
 
 /**
- * What a program that we start inherits: none of our own variables, some of which hold secrets, and a PATH without the current
- * folder. Nor do PWD and OLDPWD tell it where we stand: it is started in another folder, and `cd -` would lead back. Prepared for each program; the environment of this process stays as it is, because a library shares it with its host.
+ * The environment that a program of ours inherits: none of our own variables, some of which hold secrets, and a PATH without the current
+ * folder. PWD and OLDPWD are left out, too: the program is started in another folder, and `cd -` would lead back. Prepared for each
+ * program; the environment of this process stays as it is, because a library shares it with its host.
  * @param withheld the variables that hold a secret of a client
  */
 export function childEnvironment(

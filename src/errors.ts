@@ -23,7 +23,7 @@ const exitCodes: Readonly<Record<ErrorCode, number>> = {
 };
 
 export interface AuthErrorOptions {
-  /** What to do about it. */
+  /** The way out, as data. */
   readonly remedy?: Remedy | undefined;
   /** The same in words, where it is not data yet. */
   readonly hint?: string | undefined;

@@ -1,7 +1,7 @@
 import { AuthError, systemErrorCode } from './errors.js';
 import type { Remedy } from './remedy.js';
 
-/** What a folder of ours holds: it says which of the two can be moved. */
+/** The contents of a folder of ours. They decide which variable or option moves it. */
 export type Holding = 'sessions' | 'configuration';
 
 /** A failure of the file system, as the person sees it. */
@@ -51,6 +51,7 @@ function remedyOf(reason: string, holds: Holding): Remedy | undefined {
       return { kind: 'move_folder', holds, because: 'denied' };
     case 'EROFS':
     case 'ENAMETOOLONG':
+    case 'ENOTDIR':
       return { kind: 'move_folder', holds, because: 'unusable' };
     case 'ENOSPC':
     case 'EDQUOT':
@@ -61,8 +62,6 @@ function remedyOf(reason: string, holds: Holding): Remedy | undefined {
       return { kind: 'advice', text: 'close that program, then run the same command again' };
     case 'ELOOP':
       return { kind: 'advice', text: 'remove the link, or move the folder back to its place' };
-    case 'ENOTDIR':
-      return { kind: 'move_folder', holds, because: 'denied' };
     default:
       return undefined;
   }

@@ -22,9 +22,9 @@ export function repeatedNames(text: string): ReadonlySet<string | undefined> {
 }
 
 interface NameInDocument {
-  /** Of the object or list that begins here, or that has the member; counted from 1. */
+  /** The depth of the object or list that begins here, or that has the member; counted from 1. */
   readonly level: number;
-  /** Of a member; undefined where an object or a list begins. */
+  /** The name of a member; undefined where an object or a list begins. */
   readonly name?: string;
   readonly isRepeated?: boolean;
 }

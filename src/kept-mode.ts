@@ -1,7 +1,7 @@
 import { AuthError } from './errors.js';
 import type { Holding } from './file-trouble.js';
 
-/** What others must not do: read a session, or write a configuration. */
+/** The bits that others must not have: they must not read a session, nor write a configuration. */
 const withheld: Readonly<Record<Holding, number>> = { sessions: 0o077, configuration: 0o022 };
 
 /** @param mode as it is after it was set */

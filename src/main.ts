@@ -18,7 +18,7 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
     const invocation = parsePlainToken(argv) ?? (await parseAnything(argv, world));
     if (invocation === undefined) return 0;
     const globals = readOptions(globalOptions, invocation.raw, world.env);
-    // What comes from the environment is there for the next command, too.
+    // Without the environment: its values are there for the next command, too.
     asked = readOptions(globalOptions, invocation.raw, {});
     terminal = new Terminal(world, globals);
     const options = readOptions(invocation.command.options, invocation.raw, world.env);

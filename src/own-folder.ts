@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { reserveFile } from './atomic-file.js';
-import { AuthError } from './errors.js';
+import { AuthError, systemErrorCode } from './errors.js';
 import type { Holding } from './file-trouble.js';
 import { assertKept } from './kept-mode.js';
 
@@ -16,7 +16,7 @@ type Uid = number | undefined;
 export function makeFolder(path: string, uid: Uid, holds: Holding): boolean {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return false;
   assertNoneOfAnother(nearestFolder(dirname(path)), uid, holds);
-  const highest = mkdirSync(path, { recursive: true, mode: 0o700 });
+  const highest = makeMissing(path);
   try {
     if (uid !== undefined) assertModesCount(path, holds);
   } catch (error) {
@@ -39,6 +39,24 @@ export function assertNoneOfAnother(folder: string, uid: Uid, holds: Holding): v
       remedy: { kind: 'move_folder', holds, because: uid === 0 ? 'foreign_to_root' : 'foreign' },
     },
   );
+}
+
+/**
+ * One by one, because Node's own recursion says ENOENT for a file system that is read-only. Returns the highest one that was made;
+ * undefined where another process was faster.
+ */
+function makeMissing(path: string): string | undefined {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+    return path;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return undefined;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+  }
+  const highest = makeMissing(dirname(path));
+  const own = makeMissing(path);
+  return highest ?? own;
 }
 
 /** From the folder up to the highest one that was made for it. */

@@ -10,7 +10,7 @@ const patterns: readonly RegExp[] = [
   /(?<=\b(?:code|code_verifier|access_token|refresh_token|id_token|client_secret|device_code|assertion)=)[^&\s"']+/gi,
   /(?<="(?:access_token|refresh_token|id_token|client_secret|code_verifier)"\s*:\s*")[^"]+/gi,
   /(?<=\b(?:Bearer|DPoP|Basic) )[\w.~+/=-]{8,}/gi,
-  // Of a URL with a user in it, such as a proxy's.
+  // The password in a URL, such as a proxy's.
   /(?<=\b[a-z][a-z\d+.-]*:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi,
   // It begins where a run of such characters begins: from each `eyJ` on, a long text would take for ever.
   /(?<![\w-])eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g,

@@ -1,6 +1,6 @@
 /**
- * What a person can do about a failure, as data: whoever shows the failure puts it into words. The command line makes a command
- * of its own of it, a program that uses the library does what fits it.
+ * The way out of a failure, as data. Whoever shows the failure puts it into words: the command line makes a command of its own of
+ * it, a program that uses the library does what fits it.
  */
 export type Remedy =
   /** Sign in, with these in place of what the configuration says. */
@@ -52,7 +52,7 @@ export type Remedy =
       readonly because:
         /** We may not write there. */
         | 'denied'
-        /** Nobody can write there. */
+        /** It cannot be written by anybody. */
         | 'unusable'
         /** Others may write there. */
         | 'shared'

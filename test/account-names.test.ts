@@ -155,7 +155,7 @@ test('a session that is shown by a name that does not count can be named by its 
   expect(await machine.run(['status', '-a', 'jane@corp.example'])).toMatchObject({ exitCode: 4, stdout: '' });
   expect(await machine.run(['logout', '-a', 'jane@corp.example'])).toMatchObject({
     exitCode: 0,
-    stderr: 'not signed in: there is nothing to log out of\n',
+    stderr: 'jane@corp.example is not signed in to acme (signed in: jane@corp.example (sub john-4711))\n',
   });
   expect(sessionFiles(machine)).toHaveLength(1);
   expect(await subOf(machine, '-a', 'john-4711')).toBe('john-4711');

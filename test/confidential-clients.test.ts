@@ -221,7 +221,9 @@ describe('a command that gives no secret is said so, and nothing of what it said
     await add(machine, acme, '--client-secret-cmd', 'no-such-vault read acme');
     expect(await login(machine)).toMatchObject({
       exitCode: 2,
-      stderr: 'error: the client secret is not there: its command is not an installed program\n',
+      stderr:
+        'error: the client secret is not there: its command is not an installed program\n' +
+        'hint: install that program, or name another one by its whole path\n',
     });
   });
 

@@ -339,6 +339,18 @@ describe.skipIf(!requirement('strace', isOnPath('strace')))('a save', () => {
     expect(await machine.spawn(['token', '--force-refresh'])).toEqual(success);
   });
 
+  test('names a read-only file system, also where its folders are to be made first', async () => {
+    const machine = newMachine({ AUTHCLI_STORE: 'file' });
+    const folder = join(machine.folder, 'config');
+    const readOnly = injecting(folder, 'mkdir:error=EROFS');
+    expect(await machine.start(addOne, {}, readOnly).outcome).toEqual(
+      refused(
+        `error: cannot write ${folder}/config.json: the file system is read-only\n` +
+          'hint: set AUTHCLI_CONFIG_DIR to a folder that can be written\n',
+      ),
+    );
+  });
+
   test('fails where the disk fails', async () => {
     const { machine } = await newcomer();
     const folder = join(machine.folder, 'config');

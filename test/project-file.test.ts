@@ -17,7 +17,7 @@ import { expect, test } from 'vitest';
 
 import { login, newcomer, startAcme, type Newcomer } from './support/newcomer.js';
 import type { Machine, Outcome } from './support/run.js';
-import { approves, approvesAs, browserOf } from './support/user-agents.js';
+import { approves, approvesAs, browserOf, oneBrowser } from './support/user-agents.js';
 
 /** Runs in `folder/project/deep`, with the file in `folder/project`. */
 function inProject(machine: Machine, content: object | string, name = 'project') {
@@ -61,6 +61,24 @@ test('names the default provider and adds providers, below its folder only', asy
   expect(await machine.run(['token', '-p', 'work'])).toMatchObject({ exitCode: 2 });
   expect(await run(['provider', 'remove', 'work'])).toMatchObject({ exitCode: 2 });
   expect(configurationOf(machine)).toEqual({ ...before, store: 'file' });
+});
+
+test('cannot give the default provider of the person, nor is it removed from the configuration', async () => {
+  const { acme, machine } = await newcomer();
+  const { run, file } = inProject(machine, {
+    providers: { work: { issuer: acme.issuer, clientId: 'cli' } },
+  });
+  const notOwn = `error: work is a provider of ${file}, and not one of your own\nhint: `;
+  expect(await run(['switch', '-p', 'work'])).toEqual({
+    exitCode: 2,
+    stdout: '',
+    stderr: `${notOwn}authcli provider add work --issuer ${acme.issuer} --client-id cli\n`,
+  });
+  expect(await run(['provider', 'remove', 'work'])).toEqual({
+    exitCode: 2,
+    stdout: '',
+    stderr: `${notOwn}remove it in ${file}\n`,
+  });
 });
 
 test('says so, too, where it only chooses among the providers of the person', async () => {
@@ -124,7 +142,7 @@ test('gets no secret of the person for its provider', async () => {
     exitCode: 2,
     stdout: '',
     stderr:
-      `error: work is a provider of ${file}, and its client is to prove who it is: that is for a provider of your own only\n` +
+      `error: work is a provider of ${file}: secrets, keys and certificates are for providers of your own only\n` +
       `hint: authcli provider add work --issuer ${acme.issuer} --client-id cli --scope openid\n`,
   };
   for (const option of [
@@ -146,7 +164,7 @@ test('gets none for a preset whose clients have one, either', async () => {
     exitCode: 2,
     stdout: '',
     stderr:
-      `error: forge is a provider of ${file}, and it needs a client secret: that is for a provider of your own only\n` +
+      `error: forge is a provider of ${file} and needs a client secret: secrets, keys and certificates are for providers of your own only\n` +
       'hint: authcli provider add forge --preset github --client-id cli --client-secret-keychain\n',
   });
 });
@@ -232,6 +250,21 @@ test('leaves the current account of a provider of the person alone', async () =>
   const add = ['provider', 'add', 'work', '--issuer', acme.issuer, '--client-id', 'cli', '--scope', 'openid'];
   expect(await machine.run(add)).toMatchObject({ exitCode: 0 });
   expect(await machine.run(['token', '-p', 'work'])).toMatchObject({ exitCode: 4 });
+});
+
+test('signs out at its own provider, too, where the person has another one of that name', async () => {
+  const { acme, machine } = await newcomer();
+  const other = await startAcme();
+  const { run } = inProject(machine, {
+    providers: { work: { issuer: other.issuer, clientId: 'cli', scope: 'openid' } },
+  });
+  expect(await run(['login', '-q', '-p', 'work'])).toMatchObject({ exitCode: 0 });
+  const add = ['provider', 'add', 'work', '--issuer', acme.issuer, '--client-id', 'cli', '--scope', 'openid'];
+  expect(await machine.run(add)).toMatchObject({ exitCode: 0 });
+  expect(await run(['login', '-q', '-p', 'work'])).toMatchObject({ exitCode: 0 });
+  const browser = browserOf(oneBrowser());
+  expect(await run(['logout', '--all', '-q', '--end-session'], browser)).toMatchObject({ exitCode: 0 });
+  for (const one of [acme, other]) expect(one.requestsTo('/session/end')).toHaveLength(1);
 });
 
 test('cannot send the tokens of a session elsewhere', async () => {

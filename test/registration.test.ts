@@ -136,7 +136,8 @@ describe('an initial access token', () => {
     ],
     [
       ['--registration-token-cmd', 'no-such-vault read'],
-      'error: the initial access token is not there: its command is not an installed program\n',
+      'error: the initial access token is not there: its command is not an installed program\n' +
+        'hint: install that program, or name another one by its whole path\n',
     ],
   ])('%j: exit 2, and nothing is asked', async (options, stderr) => {
     const acme = await startAcme({ registration: { initialAccessToken } });

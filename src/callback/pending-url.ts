@@ -23,7 +23,7 @@ export async function fetchPendingUrl(address: string): Promise<URL | undefined>
   }
 }
 
-/** What is read here is opened in the browser: the request goes to this machine whatever the process has for a proxy. */
+/** The answer is opened in the browser, so the request goes to this machine, even where the process has a proxy. */
 async function read(url: URL, signal: AbortSignal): Promise<string> {
   const answer = new Promise<AsyncIterable<unknown>>((resolve, reject) => {
     httpRequest({

@@ -49,7 +49,7 @@ export async function findAlive(
   }
 }
 
-/** What the same request brought once meets it again, but for the time that has passed. */
+/** A session of the same request meets it; only its age may not. */
 function meets(session: Session, request: InteractiveRequest, isSameRequest: boolean, now: Date): boolean {
   if (request.maxAgeSeconds !== undefined && !isRecent(session, request.maxAgeSeconds, now)) return false;
   if (isSameRequest) return true;
@@ -73,7 +73,7 @@ function hasAcr({ idToken }: Session, acrValues: string | undefined): boolean {
   return typeof acr === 'string' && acrValues.split(' ').includes(acr);
 }
 
-/** What is not to be seen in a session. */
+/** A session does not show whether it meets these. */
 function isBeyondComparison({
   claims,
   consentScope,

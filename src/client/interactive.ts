@@ -76,7 +76,7 @@ export interface SignInConversation {
   /** What the person types or pastes into the terminal, line by line; nothing where nobody can. */
   pastedLines(signal: AbortSignal): AsyncIterable<string>;
   pasteRejected(reason: string): void;
-  /** What to do about a failure, in words, for the page in the browser. */
+  /** The remedy of a failure in words, for the page in the browser. */
   hintOf(failure: AuthError): string | undefined;
 }
 
@@ -218,8 +218,9 @@ async function pasted(
 /** A provider that refuses the redirect URI shows that on a page of its own, and nothing ever comes back (RFC 6749 4.1.2.1). */
 function withoutAnswer(reason: unknown, about: Parameters<typeof adviceToRegister>[0]): unknown {
   if (!(reason instanceof AuthError) || reason.code !== 'timeout') return reason;
+  const patience = reason.hint === undefined ? '' : `${reason.hint}; or, `;
   return new AuthError(reason.code, reason.message, {
-    hint: `${reason.hint}; or, if the provider's page shows an error, ${adviceToRegister(about)}`,
+    hint: `${patience}if the provider's page shows an error, ${adviceToRegister(about)}`,
     cause: reason,
   });
 }

@@ -8,7 +8,7 @@ interface SignIn {
   readonly proofKey: string | null;
   /** As it was asked for. */
   readonly scope: string | null;
-  /** Of the request, as `requestDigest` makes it. */
+  /** The result of `requestDigest`. */
   readonly requestDigest: string;
   readonly at: Date;
 }

@@ -29,7 +29,7 @@ export async function refreshSession(
   const usable = (session: Session): AcquiredToken | undefined => {
     if (!request.forceRefresh && isUsable(session, request, surroundings.now()))
       return currentToken(session, request);
-    // What another process has fetched since is as new as what we would fetch.
+    // A token that another process has fetched since is as new as one that we would fetch.
     if (isNewerThan(askedAt, session, request, surroundings.now()))
       return newToken(session, request, surroundings);
     return undefined;

@@ -157,7 +157,7 @@ function refreshed(
   const obtainedAt = now.toISOString();
   const lifetime = (tokenSet.lifetime || lastLifetime(session, target)) ?? null;
   const token: AccessToken = { value, type, expiresAt, scope, obtainedAt, lifetime };
-  // Of another refresh token it is not the end.
+  // The expiry that is known is that of the verified refresh token only.
   const lastExpiry = sent === session.refreshToken ? session.refreshExpiresAt : null;
   const isSame = refreshToken === null || refreshToken === sent;
   const next: Session = {

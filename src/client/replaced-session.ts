@@ -5,7 +5,7 @@ import { timeLimit } from '../time-limit.js';
 import { storedClaims } from './acquired-token.js';
 import type { ClientSurroundings } from './surroundings.js';
 
-/** Nobody who has signed in waits for a provider that does not answer. */
+/** A person who has signed in must not wait for a provider that does not answer. */
 const longestRevocationMs = 8_000;
 
 /**

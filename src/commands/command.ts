@@ -40,7 +40,7 @@ export const globalOptions = {
 
 export type GlobalOptions = OptionValues<typeof globalOptions>;
 
-/** What was typed on this command line, so that a command that is printed means the same provider, account and files. */
+/** The options that were typed. A command that is printed repeats them, so that it means the same provider, account and files. */
 export type Asked = Pick<GlobalOptions, 'provider' | 'account' | 'config' | 'store'>;
 
 /** What every command is run with. */

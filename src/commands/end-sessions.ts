@@ -1,13 +1,14 @@
 import type { AuthClient } from '../client/auth-client.js';
+import { findOwner } from '../client/find-owner.js';
 import type { EndSessionConversation, SessionEnd } from '../client/end-session.js';
 import type { SignedOut } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
-import { findOwner, type KnownProviders } from '../providers/resolve-provider.js';
+import type { KnownProviders } from '../providers/resolve-provider.js';
 import { refusedCallerWarning, showVisit, warnNotLaunched } from '../terminal/browser-visit.js';
 import type { Terminal } from '../terminal/terminal.js';
 import type { Context } from './command.js';
 
-/** One visit for each provider: the browser is signed in there once, whoever of several accounts that is. */
+/** One visit for each provider: the browser is signed in there once, whoever of several accounts that is. Two may share a name. */
 export async function endSessions(
   client: AuthClient,
   signedOut: readonly SignedOut[],
@@ -15,9 +16,10 @@ export async function endSessions(
   browser: string | undefined,
   { terminal }: Context,
 ): Promise<void> {
-  const byProvider = new Map(signedOut.map(({ session }) => [session.provider, session]));
-  for (const [name, session] of byProvider) {
-    const { issuer, clientId, account } = session;
+  const sessions = signedOut.map(({ session }) => session);
+  const visits = new Map(sessions.map((one) => [`${one.provider} ${one.issuer}`, one]));
+  for (const session of visits.values()) {
+    const { provider: name, issuer, clientId, account } = session;
     const logoutHint = account.email ?? account.username ?? account.sub ?? undefined;
     try {
       const provider = findOwner(known, session) ?? { name, issuer, clientId };

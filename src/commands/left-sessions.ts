@@ -2,15 +2,11 @@ import { existsSync } from 'node:fs';
 
 import { accountNameAt } from '../client/account-name.js';
 import { AuthClient } from '../client/auth-client.js';
+import { findOwner } from '../client/find-owner.js';
 import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
 import type { Provider } from '../providers/provider.js';
-import {
-  findOwner,
-  providerNames,
-  resolveProvider,
-  type KnownProviders,
-} from '../providers/resolve-provider.js';
+import { providerNames, resolveProvider, type KnownProviders } from '../providers/resolve-provider.js';
 import type { Remedy } from '../remedy.js';
 import { distinctLabels, findNamed, isAccount } from '../store/account.js';
 import { belongsTo, type StoredSession } from '../store/session-store.js';

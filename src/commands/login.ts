@@ -105,7 +105,7 @@ export async function signInAs(
   }
 }
 
-/** What the command line asks of a sign-in. */
+/** The options of the command line, as the client takes them. */
 async function interactiveRequest(options: LoginOptions, context: Context): Promise<InteractiveRequest> {
   const { world, globals } = context;
   return {
@@ -158,7 +158,7 @@ async function chooseProvider(
   }
   const name = context.globals.provider ?? nameOfIssuer(issuer);
   assertProviderName(name);
-  // What is typed in full comes from nowhere else: a project may have an entry of that name.
+  // Issuer and client were typed, so an entry of that name in a project has no say.
   const { providers } = await ownConfiguration(context);
   const entry = Object.hasOwn(providers, name) ? providers[name] : undefined;
   if (entry === undefined) return { provider: { name, issuer, clientId }, isNew: true };
@@ -192,10 +192,10 @@ function assertOwnClient({ provider, makeOwn }: ChosenProvider, options: LoginOp
   if (project === undefined) return;
   const needsSecret = client?.authentication !== undefined && client.secret === undefined;
   if (!needsSecret && !namesProof(options)) return;
-  const what = needsSecret ? 'it needs a client secret' : 'its client is to prove who it is';
+  const what = needsSecret ? ' and needs a client secret' : '';
   throw new AuthError(
     'usage',
-    `${name} is a provider of ${project.file}, and ${what}: that is for a provider of your own only`,
+    `${name} is a provider of ${project.file}${what}: secrets, keys and certificates are for providers of your own only`,
     { remedy: makeOwn?.kind === 'add_provider' ? { ...makeOwn, needsSecret } : makeOwn },
   );
 }

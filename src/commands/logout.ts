@@ -1,13 +1,9 @@
 import { accountNameAt } from '../client/account-name.js';
+import { findOwner } from '../client/find-owner.js';
 import { AuthClient } from '../client/auth-client.js';
 import type { SignedOut, SignOutRequest } from '../client/sign-out.js';
 import { AuthError } from '../errors.js';
-import {
-  findOwner,
-  providerNames,
-  resolveProvider,
-  type KnownProviders,
-} from '../providers/resolve-provider.js';
+import { providerNames, resolveProvider, type KnownProviders } from '../providers/resolve-provider.js';
 import { distinctLabels, findNamed, publicAccount } from '../store/account.js';
 import { ownerKey, type SessionListing, type StoredSession } from '../store/session-store.js';
 import type { SessionSummary } from '../store/session.js';
@@ -58,7 +54,7 @@ export const logout: Command<typeof logoutOptions> = {
     if (sessions.length === 0) {
       const isNone = notices.length === 0;
       terminal.notice(
-        isNone ? 'not signed in: there is nothing to log out of' : 'not signed in by what is configured now',
+        isNone ? nothingToEnd(client, known, context) : 'not signed in by what is configured now',
       );
     }
     for (const line of notices) terminal.notice(line);
@@ -104,6 +100,17 @@ function choose(
     return onlyLeft(sessions, account, known, client);
   if ('fault' in chosen) throw chosen.fault;
   return [];
+}
+
+/** Where others are signed in, a name that fits none of them may be a mistake. */
+function nothingToEnd(client: AuthClient, known: KnownProviders, { globals }: Context): string {
+  const { provider: named, account } = globals;
+  const chosen = account === undefined ? undefined : resolveOrFault(known, named);
+  const isSomebodyThere =
+    chosen !== undefined && 'provider' in chosen && client.getSessions(chosen.provider).sessions.length > 0;
+  return isSomebodyThere
+    ? client.notSignedIn(chosen.provider, account).message
+    : 'not signed in: there is nothing to log out of';
 }
 
 /** Where nothing is configured, the only session that there is can only be the one that is meant. */

@@ -16,7 +16,7 @@ export function namedCommand(text: string, origin: Origin): NamedCommand {
 }
 
 /**
- * The command as it can be kept, with whole paths. What is typed means files of the folder that the person stands in; a variable
+ * The command as it can be kept, with whole paths. A typed path means a file of the folder that the person stands in; a variable
  * may have been set in any other folder, or by this one, and must not choose what runs.
  * @param key of the option
  */

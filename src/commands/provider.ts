@@ -5,7 +5,7 @@ import type { ClientSurroundings } from '../client/surroundings.js';
 import { AuthError } from '../errors.js';
 import { assertChangeable } from '../providers/edit-configuration.js';
 import { assertProviderName, ownerOf, type Provider, type ProviderEntry } from '../providers/provider.js';
-import { unknownProvider, usableProviders } from '../providers/resolve-provider.js';
+import { notOwn, unknownProvider, usableProviders } from '../providers/resolve-provider.js';
 import type { SessionSummary } from '../store/session.js';
 import { formatTable } from '../terminal/table.js';
 import { changeConfiguration } from './change-configuration.js';
@@ -133,7 +133,12 @@ export const providerRemove: Command = {
   async run(_options, context, name) {
     assertProviderName(name);
     const { providers, defaultProvider } = await ownConfiguration(context);
-    if (!Object.hasOwn(providers, name)) throw unknownProvider(name, Object.keys(providers));
+    if (!Object.hasOwn(providers, name)) {
+      const { project } = await allProviders(context);
+      if (project === undefined || !Object.hasOwn(project.providers, name))
+        throw unknownProvider(name, Object.keys(providers));
+      throw notOwn(name, project.path, { kind: 'edit_file', path: project.path, change: 'remove it' });
+    }
     const client = new AuthClient(clientSurroundings(context));
     if (client.getSessions().sessions.some(({ summary }) => isOfOwn(name, summary))) {
       throw stillSignedIn(name);

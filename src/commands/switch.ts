@@ -1,8 +1,8 @@
 import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
-import { resolveProvider } from '../providers/resolve-provider.js';
+import { notOwn } from '../providers/resolve-provider.js';
 import { changeConfiguration } from './change-configuration.js';
-import { chosenProvider, clientSurroundings, ownConfiguration, type Command } from './command.js';
+import { chosenProvider, clientSurroundings, type Command } from './command.js';
 
 export const switchCommand: Command = {
   name: 'switch',
@@ -17,11 +17,9 @@ export const switchCommand: Command = {
         hint: 'authcli switch -p NAME, or authcli switch -p NAME -a WHO',
       });
     }
-    const { provider } =
-      account === undefined
-        ? resolveProvider(await ownConfiguration(context), named)
-        : await chosenProvider(context);
+    const { provider, makeOwn } = await chosenProvider(context);
     if (account === undefined) {
+      if (provider.project !== undefined) throw notOwn(provider.name, provider.project.file, makeOwn);
       await changeConfiguration(context, ['defaultProvider'], provider.name);
       terminal.notice(`${provider.name} is the default provider now.`, { text: '✓', style: 'green' });
       return;

@@ -52,7 +52,7 @@ export function endOfType(signature: string, start: number, arrays = 0, structs 
     case '(': {
       if (structs === mostStructs) throw new MalformedMessage('a signature is nested too deeply');
       let end = start + 1;
-      // Where the struct is not closed, the end of the signature is no type.
+      // A struct that is not closed ends the loop too: behind the signature there is no type, and that throws.
       do end = endOfType(signature, end, arrays, structs + 1);
       while (signature.charAt(end) !== ')');
       return end + 1;

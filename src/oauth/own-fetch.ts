@@ -13,7 +13,7 @@ import type { ClientCertificate } from './mutual-tls.js';
 import type { Proxy } from './proxy.js';
 import { tlsOptions } from './tunnel.js';
 
-/** What is used of Node's fetch. */
+/** The options of Node's fetch that are used here. */
 export interface FetchOptions {
   readonly method: string;
   readonly headers: Record<string, string>;
@@ -61,7 +61,7 @@ export async function ownFetch(
       resolve(incoming);
     });
     request.on('error', (error) => {
-      // What is wrong with the body is told here, and the body itself only ends.
+      // Node reports a broken body here. The body itself would only end, as if it were whole.
       response?.destroy(error);
       reject(asClosed(error));
     });

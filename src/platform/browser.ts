@@ -16,11 +16,11 @@ const patienceMs = 1000;
 const launched: BrowserLaunch = { kind: 'launched' };
 
 export interface BrowserContext extends SearchContext {
-  /** What the browser inherits. */
+  /** The environment that the browser inherits. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The folder that it is started in: programs read files of theirs, and the current folder may be a stranger's. */
   readonly folder: string;
-  /** Of the Node that runs us. */
+  /** The path of the Node that runs us. */
   readonly execPath: string;
 }
 

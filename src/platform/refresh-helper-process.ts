@@ -65,7 +65,7 @@ export function askRefreshHelper(env: Environment, execPath: string): AskRefresh
     });
 }
 
-/** Where there are no descriptors left, it has no streams and reports an error. Others than the most frequent errors are thrown. */
+/** Node reports the most frequent failures as an event, and throws the others. Without free descriptors the child has no streams. */
 function startHelper(env: Environment, execPath: string): ChildProcess {
   try {
     return spawn(execPath, [helperProgram], {

@@ -74,7 +74,10 @@ async function fromCommand(
   const named = namedProgram(command, context, true);
   if (named.kind === 'relative') throw relativeProgram(named.program, name, context);
   if (named.kind !== 'found') {
-    throw new AuthError('usage', `the ${name} is not there: its command is not an installed program`);
+    // The command may be a secret that was put in the wrong place: it is not repeated.
+    throw new AuthError('usage', `the ${name} is not there: its command is not an installed program`, {
+      remedy: { kind: 'advice', text: 'install that program, or name another one by its whole path' },
+    });
   }
   const { program, words, ...verbatim } = asBatchFile(named, context) ?? {
     program: named.path,

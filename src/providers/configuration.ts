@@ -12,6 +12,7 @@ import {
 import { dirname } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
+import { fileTrouble } from '../file-trouble.js';
 import { faultOfDocument } from '../json-document.js';
 import { shellWord } from '../remote-text.js';
 import { decodeConfiguration, type Configuration } from './decode-configuration.js';
@@ -61,10 +62,16 @@ export function readText({ path, required, uid }: ConfigurationFile): string {
     if (error instanceof AuthError) throw error;
     const reason = systemErrorCode(error);
     if (reason === 'ENOENT' && !required) return '';
-    throw new AuthError('usage', `cannot read the configuration ${path}: ${reason ?? 'unknown failure'}`, {
-      cause: error,
-    });
+    if (reason === 'ENOENT') throw nothingThere(path);
+    const { message, remedy } = fileTrouble('read', path, error, 'configuration');
+    throw new AuthError('usage', message, { remedy, cause: error });
   }
+}
+
+function nothingThere(path: string): AuthError {
+  return new AuthError('usage', `there is no configuration ${JSON.stringify(path)}`, {
+    remedy: { kind: 'advice', text: 'check the path that names it' },
+  });
 }
 
 /** Whoever can write there can put another configuration in the place of ours. */

@@ -50,7 +50,7 @@ function assertNothingMore(name: string, entry: Readonly<Record<string, unknown>
   const inRedirect = isObject(redirect) ? Object.keys(redirect).filter((one) => !redirectNames.has(one)) : [];
   const more = [
     ...Object.keys(entry).filter((member) => !memberNames.has(member)),
-    // What an authcli of November 2026 wrote beside the expanded entry.
+    // An authcli of November 2026 wrote it beside the expanded entry.
     ...(preset !== undefined && 'issuer' in entry ? ['preset'] : []),
     ...inRedirect.map((member) => `redirect.${member}`),
   ];

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { clientId, issuer, ports, presetName, redirectPath, scope } from './entry-schema.js';
 
 /**
- * What a project may say of a provider. It is a schema of its own: whatever is added to a person's entry later is not a
+ * All that a project may say of a provider. It is a schema of its own: whatever is added to a person's entry later is not a
  * project's to say, unless somebody adds it here as well.
  */
 
@@ -17,7 +17,7 @@ const named = v.strictObject(
 const fromPreset = v.strictObject(
   {
     preset: presetName,
-    /** Of the preset, and part of its issuer. */
+    /** Settings of the preset that are part of its issuer. */
     settings: v.optional(v.record(v.string(), v.string('a text'), 'an object of texts')),
     clientId,
     scope: v.optional(scope),

@@ -2,7 +2,7 @@ import { AuthError } from '../errors.js';
 import type { Configuration } from './decode-configuration.js';
 import type { ProjectFile } from './project-file.js';
 import type { Remedy } from '../remedy.js';
-import { assertProviderName, ownerOf, type Provider } from './provider.js';
+import { assertProviderName, type Provider } from './provider.js';
 
 /** The person's own providers, and those that the project adds whose folder the command runs in. */
 export interface KnownProviders extends Configuration {
@@ -58,29 +58,13 @@ function isRefused({ providers, project }: KnownProviders, name: string): boolea
   return !Object.hasOwn(providers, name) && project?.providers[name]?.kind === 'refused';
 }
 
-/** What is wrong with the project's file for those who do not use it. */
+/** The mistakes in the project's file, for a command that can do without it. */
 export function projectFaults({ providers, project }: KnownProviders): AuthError[] {
   if (project === undefined) return [];
   const refused = Object.entries(project.providers).flatMap(([name, found]) =>
     found.kind === 'refused' && !Object.hasOwn(providers, name) ? [found.fault] : [],
   );
   return [...(project.fault ? [project.fault] : []), ...refused];
-}
-
-/** The entry that a session belongs to; it may have been changed or removed since the sign-in. */
-export function findOwner(known: KnownProviders, session: ReturnType<typeof ownerOf>): Provider | undefined {
-  const provider = usableProviders(known).find(({ name }) => name === session.provider);
-  return provider && isSameOwner(ownerOf(provider), session) ? provider : undefined;
-}
-
-function isSameOwner(one: ReturnType<typeof ownerOf>, other: ReturnType<typeof ownerOf>): boolean {
-  return (
-    one.issuer === other.issuer &&
-    one.clientId === other.clientId &&
-    one.endpoints === other.endpoints &&
-    one.project?.file === other.project?.file &&
-    one.project?.digest === other.project?.digest
-  );
 }
 
 function ownProvider({ providers }: KnownProviders, name: string): Provider | undefined {
@@ -94,6 +78,11 @@ function projectProvider({ project }: KnownProviders, name: string): Provider | 
   if (project === undefined || found === undefined) return undefined;
   if (found.kind === 'refused') throw found.fault;
   return { name, ...found.entry, project: { file: project.path, digest: found.digest } };
+}
+
+/** A project's provider, where one of the person's own is needed. */
+export function notOwn(name: string, file: string, remedy: Remedy | undefined): AuthError {
+  return new AuthError('usage', `${name} is a provider of ${file}, and not one of your own`, { remedy });
 }
 
 export function unknownProvider(name: string, known: readonly string[], namedBy?: string): AuthError {

@@ -23,7 +23,7 @@ interface Named {
   readonly account: Account;
 }
 
-/** What every answer in JSON says of an account. */
+/** The account as every answer in JSON has it. */
 export function publicAccount({ sub, username, email, name }: Account): object {
   return { sub, username, email, name };
 }

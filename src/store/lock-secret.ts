@@ -3,9 +3,10 @@ import { constants, copyFileSync, linkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { removeIfThere, writeFileAtomically } from '../atomic-file.js';
+import { removeIfThere, writeNewFile } from '../atomic-file.js';
 import { AuthError, systemErrorCode } from '../errors.js';
 import { readOwnFile, storeTrouble, type Ownership } from './own-file.js';
+import { lockSecretName } from './state-folder.js';
 
 const pattern = /^[0-9a-f]{32}\n$/;
 const copyTakesMs = 1_000;
@@ -13,7 +14,7 @@ const betweenLooksMs = 50;
 
 /** The random part of the names of a folder's locks. It is made once: with two of them, two processes would hold one lock. */
 export async function readLockSecret(folder: string, ownership: Ownership): Promise<string> {
-  const path = join(folder, '.authcli-lock-name');
+  const path = join(folder, lockSecretName);
   for (let waitedMs = 0; waitedMs <= copyTakesMs; waitedMs += betweenLooksMs) {
     const text = readOwnFile(path, ownership);
     if (text === undefined) make(path);
@@ -29,7 +30,7 @@ export async function readLockSecret(folder: string, ownership: Ownership): Prom
 function make(path: string): void {
   const temporary = `${path}.${randomBytes(9).toString('hex')}.tmp`;
   try {
-    writeFileAtomically(temporary, `${randomBytes(16).toString('hex')}\n`);
+    writeNewFile(temporary, `${randomBytes(16).toString('hex')}\n`);
     placeOnce(temporary, path);
   } catch (error) {
     throw storeTrouble('write', path, error);

@@ -17,7 +17,7 @@ const mostWaiting = 200;
 export class NamedLock {
   readonly #address: string | undefined;
   #server: Server | undefined;
-  /** Of those who wait. They are told nothing: that their connection ends is what they wait for. */
+  /** The connections of those who wait. They are told nothing: they wait for the end of their connection. */
   readonly #waiting = new Set<Socket>();
 
   private constructor(address: string | undefined) {
@@ -47,7 +47,7 @@ export class NamedLock {
   }
 
   /**
-   * Settles when the holder gives the name back or dies, at the latest after `longestMs`. Nobody polls: a hundred processes that try 40
+   * Settles when the holder gives the name back or dies, at the latest after `longestMs`. No process polls: a hundred that try 40
    * times a second would slow the one that they wait for.
    */
   waitForRelease(longestMs: number, signal: AbortSignal): Promise<void> {

@@ -213,7 +213,7 @@ export class SessionStore {
   }
 }
 
-/** Of whoever has that provider: a pointer names nothing else, and no path. */
+/** Whether it is the file of a session of that provider. A pointer names nothing else, and no path. */
 function isSessionName(name: string, { provider }: SessionOwner): boolean {
   return name.startsWith(fileNamePrefix(provider)) && name.endsWith('.session') && !/[/\\]/.test(name);
 }

@@ -47,7 +47,7 @@ export class SessionWriter {
   }
 
   /**
-   * Of those who want the session refreshed, one at a time asks for it; it is given what lies there now.
+   * One at a time of those who want the session refreshed asks for it; `work` is given what lies there now.
    * @param settled answers as soon as what lies there is what was wanted: then nothing is left to wait for
    */
   inTurn<T>(
@@ -123,7 +123,7 @@ export class SessionWriter {
     }
   }
 
-  /** What is known of the person by now; the caller holds the session's lock. */
+  /** Replaces the account by what is known of it now; the caller holds the session's lock. */
   writeAccount({ fileName, session, key }: OpenSession, account: Account): void {
     this.#write(fileName, { ...session, account }, key);
   }

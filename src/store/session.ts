@@ -18,7 +18,7 @@ export interface SessionSummary {
   readonly clientId: string;
   /** A digest of what the configuration says of the provider's endpoints; null where they are as published. */
   readonly endpoints: string | null;
-  /** Whose entry it is where a project's file names the provider; null where it is the person's own. */
+  /** The entry in a project's file that names the provider; null where the entry is the person's own. */
   readonly project: ProjectEntry | null;
   /** The API that the session was asked for by its address (RFC 9728); null where there is none. */
   readonly resource: string | null;
@@ -26,7 +26,7 @@ export interface SessionSummary {
   readonly scope: string | null;
   /** Of the access token. */
   readonly expiresAt: string | null;
-  /** Of the access token; absent in what the first versions wrote. */
+  /** When the access token came; absent in what the first versions wrote. */
   readonly obtainedAt?: string | null;
   readonly refreshable: boolean;
   /** Of the refresh token, where the provider says it; null or absent where it does not. */
@@ -53,14 +53,14 @@ export interface Session extends SessionSummary {
   /** It came with an answer that failed a check: the next refresh goes on with it, and nothing else of that answer is kept. */
   readonly unverifiedRefreshToken: string | null;
   /**
-   * Of the sign-in that brought the refresh token, where that is an earlier one than that of the ID token; null where it had
-   * none, absent where both are of one sign-in.
+   * The nonce of the sign-in that brought the refresh token, where that sign-in is earlier than that of the ID token; null where
+   * it had none, absent where both tokens are of one sign-in.
    */
   readonly refreshNonce?: string | null;
   readonly idToken: string | null;
   /** What the tokens are bound to (RFC 9449): a private key, PEM. */
   readonly proofKey: string | null;
-  /** What the sign-in asked for; null where an earlier authcli made it. Sealed, because a parameter of it may be a secret. */
+  /** A digest of the sign-in's request; null where an earlier authcli made the session. Sealed, because a parameter may be a secret. */
   readonly requestDigest: string | null;
 }
 
@@ -78,7 +78,7 @@ export function canRefresh({ refreshable, refreshExpiresAt }: SessionSummary, no
   return refreshable && (!refreshExpiresAt || Date.parse(refreshExpiresAt) > now.getTime());
 }
 
-/** What clocks may differ. */
+/** Clocks may differ by this much. */
 const toleranceMs = 30_000;
 
 /**

@@ -17,6 +17,9 @@ export interface StateFolder {
   readonly ownership: Ownership;
 }
 
+/** The file with the random part of the names of locks. A folder of configurations has one, too, so it does not make the folder a state folder. */
+export const lockSecretName = '.authcli-lock-name';
+
 export type Part = 'sessions' | 'metadata';
 
 export const parts: readonly string[] = ['sessions', 'metadata'] satisfies Part[];
@@ -28,7 +31,7 @@ export const foundMarker = 'folder-not-made-by-authcli';
 const ownName =
   /^(?:store\.(?:json|key|lock)\b.*|\.authcli-lock-name|[^@]+@(?:[\da-f]{16}\.(?:session|current)|current|login)\b.*|[\da-f]{16}\.json)$/;
 
-/** Of folders and files, narrows those that we made. Nothing happens where there is no such folder. */
+/** Narrows the folders and files that we made. Nothing happens where there is no such folder. */
 export function assertStateFolder({ folder, ownership }: StateFolder): void {
   if (ownership.uid === undefined) return;
   for (const path of [folder, join(folder, 'sessions')]) {
@@ -38,7 +41,8 @@ export function assertStateFolder({ folder, ownership }: StateFolder): void {
       throw storeTrouble('read', path, error);
     }
   }
-  narrowOwnFiles(folder, ['store.json', 'store.key', 'store.lock', '.authcli-lock-name'], ownership);
+  narrowOwnFiles(folder, ['store.json', 'store.key', 'store.lock'], ownership);
+  narrowOwnFile(join(folder, lockSecretName), ownership);
 }
 
 /** @param names of what lies in the folder */

@@ -86,7 +86,9 @@ describe('CFG-01: the configuration', () => {
     expect(await machine.start(['token'], {}, asNobody).outcome).toEqual({
       exitCode: 2,
       stdout: '',
-      stderr: `error: cannot read the configuration ${file}: EACCES\n`,
+      stderr:
+        `error: cannot read ${file}: permission denied\n` +
+        'hint: check the owner and the mode of that folder, or set AUTHCLI_CONFIG_DIR to a folder of your own\n',
     });
   });
 
@@ -152,7 +154,7 @@ describe('CFG-01: the configuration', () => {
       expect(await newMachine().spawn(['provider', 'list', '--config', name])).toEqual({
         exitCode: 2,
         stdout: '',
-        stderr: `error: cannot read the configuration ${name}: ENOENT\n`,
+        stderr: `error: there is no configuration "${name}"\nhint: check the path that names it\n`,
       });
     }
   });
