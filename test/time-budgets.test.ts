@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 
 import * as budgets from '../src/time-budgets.js';
+import { canUseTerminal, inTerminal } from './hostile/pty.js';
 import { login, newcomer, signedIn } from './support/newcomer.js';
 
 const file = { AUTHCLI_STORE: 'file' };
@@ -43,7 +44,7 @@ test('the key, the wait for a lock and a refresh fit into a command', () => {
 test('token --login has one deadline for the silent try and for the sign-in', async () => {
   const { acme, machine } = await signedIn(file);
   acme.endSessions();
-  acme.answerNext('/token', async () => void (await pause(3_000)));
+  acme.answerNext('/token', () => pause(4_000));
   const begun = performance.now();
   const argv = ['token', '--force-refresh', '--login', '--timeout', '5s'];
   expect(await machine.spawn(argv, { AUTHCLI_BROWSER: 'none' })).toEqual({
@@ -51,12 +52,23 @@ test('token --login has one deadline for the silent try and for the sign-in', as
     stdout: '',
     stderr: expect.stringMatching(/\nerror: .*\n/),
   });
-  expect(performance.now() - begun).toBeLessThan(7_000);
+  expect(performance.now() - begun).toBeLessThan(8_000);
+});
+
+test.skipIf(!canUseTerminal).each([
+  ['login', ['login', '--browser', 'none']],
+  ['token --login', ['token', '--login']],
+])('%s leaves the person five minutes', async (_title, argv) => {
+  const { machine } = await newcomer({ ...file, AUTHCLI_BROWSER: 'none' });
+  const terminal = inTerminal(machine, argv);
+  await terminal.shown(/\((5:00|4:5\d) left/);
+  terminal.type('\x03');
+  expect(await terminal.ended).toMatchObject({ exitCode: 130 });
 });
 
 test('a provider that takes 14 s for the code exchange still signs the person in', async () => {
   const { acme, machine } = await newcomer(file);
-  acme.answerNext('/token', async () => void (await pause(14_000)));
+  acme.answerNext('/token', () => pause(14_000));
   expect(await login(machine)).toMatchObject({ exitCode: 0 });
   expect(acme.requestsTo('/token')).toHaveLength(1);
 });
