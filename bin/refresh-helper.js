@@ -4,7 +4,7 @@
 
 var fs = require('node:fs');
 var program = require('./program.js').load();
-// 30 for the lock, 28 for the provider. Counted, not timed: a process that was stopped first reads what came meanwhile.
+// 30 for the lock, 25 for the provider, as src/time-budgets.ts has them. Counted, not timed: a process that was stopped first reads what came meanwhile.
 var longestSeconds = 60;
 var secondsLeft = longestSeconds;
 

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { AuthClient } from './client/auth-client.js';
 import { Redactor } from './redactor.js';
 import { redactedLine } from './remote-text.js';
+import { keychainCallMs, signInMs } from './time-budgets.js';
 import { assertVerifiedTls } from './verified-tls.js';
 import { toldOnce } from './told-once.js';
 import { systemWorld } from './world.js';
@@ -52,7 +53,7 @@ export function createAuthClient(options: AuthClientOptions = {}): AuthClient {
     ownership: { uid: world.uid, warn },
     locking: { platform: world.platform, notice: toldOnce(warn) },
     keychain: world.keychain,
-    patience: { timeoutMs: mayPrompt ? 5 * 60_000 : 4_000, mayPrompt },
+    patience: { timeoutMs: mayPrompt ? signInMs : keychainCallMs, mayPrompt, signal: options.signal },
     passphrase: { isRequested: false, open: passphrase, choose: passphrase },
     openBrowser: world.openBrowser,
     readSecret: world.secretReader(),

@@ -1,9 +1,11 @@
+import { CommandClock } from './commands/command-clock.js';
 import { globalOptions, type Asked, type Invocation } from './commands/command.js';
 import { parsePlainly, readOptions } from './commands/options.js';
 import { token } from './commands/token.js';
 import type { RefreshRequest } from './client/refresh-helper.js';
 import { AuthError, Interrupted } from './errors.js';
 import { Terminal } from './terminal/terminal.js';
+import { commandMs } from './time-budgets.js';
 import { assertVerifiedTls } from './verified-tls.js';
 import type { World } from './world.js';
 
@@ -21,10 +23,10 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
     // Without the environment: its values are there for the next command, too.
     asked = readOptions(globalOptions, invocation.raw, {});
     terminal = new Terminal(world, globals);
-    const options = readOptions(invocation.command.options, invocation.raw, world.env);
-    return (
-      (await invocation.command.run(options, { world, terminal, globals, asked }, invocation.argument)) ?? 0
-    );
+    const { command, argument } = invocation;
+    const options = readOptions(command.options, invocation.raw, world.env);
+    const clock = new CommandClock(world, globals.timeout ?? command.longestMs?.(options) ?? commandMs);
+    return (await command.run(options, { world, terminal, clock, globals, asked }, argument)) ?? 0;
   } catch (error) {
     if (error instanceof Interrupted) return error.exitCode;
     const failure = error instanceof AuthError ? error : bug(error);

@@ -7,6 +7,7 @@ import { openRecord } from '../store/seal.js';
 import { SessionStore, type OpenSession, type StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import { sweep } from '../store/sweep.js';
+import { refreshMs } from '../time-budgets.js';
 import { timeLimit } from '../time-limit.js';
 import { isNewerThan, isUsable, type TokenNeed } from './acquired-token.js';
 import { refreshUnderLock } from './refresh-under-lock.js';
@@ -38,9 +39,6 @@ export type RefreshReply =
       readonly remedy: Remedy | null;
       readonly traces: readonly string[];
     };
-
-/** Its own retry included; waiting for the lock before it has a limit of its own. */
-const longestRefreshMs = 28_000;
 
 /** A session that somebody else changes again and again is left to them. */
 const mostTries = 3;
@@ -80,9 +78,12 @@ async function refreshOnce(request: RefreshRequest, surroundings: ClientSurround
   await writer.exclusively(request.fileName, async (latest) => {
     // A refresh must not fail because what others left behind cannot be removed.
     await sweep(store.folder, request.fileName, surroundings.now(), surroundings).catch(() => {});
+    // All tries together. The wait for the lock before them has a limit of its own.
+    const signal = timeLimit(surroundings.signal, refreshMs, noAnswer());
+    const limited = { ...surroundings, signal };
     let found = latest;
     for (let tries = 0; tries < mostTries; tries += 1) {
-      if ((await refreshFound(found, request, writer, surroundings)) !== 'replaced') return;
+      if ((await refreshFound(found, request, writer, limited)) !== 'replaced') return;
       found = writer.reload(request.fileName);
     }
     throw new AuthError('network', 'another authcli, which this one cannot see, changes the same session', {
@@ -112,14 +113,12 @@ async function refreshFound(
     session,
     key: { reference: found.record.key, bytes },
   };
-  const signal = timeLimit(surroundings.signal, longestRefreshMs, noAnswer());
-  const limited = { ...surroundings, signal };
-  const client = await reconnect(request.provider, request.authentication, limited);
+  const client = await reconnect(request.provider, request.authentication, surroundings);
   try {
-    return await refreshUnderLock(open, client, request, writer, limited);
+    return await refreshUnderLock(open, client, request, writer, surroundings);
   } catch (error) {
     if (error instanceof AuthError && error.code === 'protocol') {
-      forgetServerMetadata(request.provider, limited);
+      forgetServerMetadata(request.provider, surroundings);
     }
     throw error;
   }

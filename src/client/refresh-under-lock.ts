@@ -12,7 +12,7 @@ import { accessTokenFor, storedClaims, targetKey, type TokenTarget } from './acq
 import { notRefreshable, sessionOver } from './session-over.js';
 import type { ClientSurroundings } from './surroundings.js';
 
-/** Others wait for the lock meanwhile, 30 s at most. */
+/** Others wait for the lock meanwhile, and the whole refresh has a limit. */
 const longestPauseMs = 10_000;
 
 /**

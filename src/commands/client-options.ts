@@ -5,7 +5,7 @@ import type { SecretSource } from '../client/secret-source.js';
 import { AuthError } from '../errors.js';
 import { wholePath } from '../named-program.js';
 import type { ProviderEntry } from '../providers/provider.js';
-import { clientSurroundings, type Context } from './command.js';
+import type { Context } from './command.js';
 import { commandOf, namedCommand, type NamedCommand } from './named-options.js';
 import { flagOf, type OptionTable, type OptionValues } from './options.js';
 
@@ -196,7 +196,7 @@ const longestSecret = 64 * 1024;
 /** Asked for where somebody can answer, else read from standard input. */
 export async function enteredSecret(context: Context): Promise<string> {
   const { world, terminal, globals } = context;
-  const { signal } = clientSurroundings(context);
+  const { signal } = context.clock;
   const hint = 'pipe it in: pass show acme | authcli provider add … --client-secret-keychain';
   const isTerminal = world.stdin.isTTY === true;
   if (isTerminal && !terminal.isInteractive) {

@@ -14,9 +14,10 @@ import {
 import type { PassphraseSource } from '../store/key-source.js';
 import { printableJson } from '../remote-text.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { timeLimit } from '../time-limit.js';
 import { isWholePath } from '../whole-path.js';
 import type { World } from '../world.js';
+import type { CommandClock } from './command-clock.js';
+import { keychainPatience } from './keychain-patience.js';
 import {
   flagOf,
   longerThanZero,
@@ -47,6 +48,7 @@ export type Asked = Pick<GlobalOptions, 'provider' | 'account' | 'config' | 'sto
 export interface Context {
   readonly world: World;
   readonly terminal: Terminal;
+  readonly clock: CommandClock;
   readonly globals: GlobalOptions;
   readonly asked: Asked;
 }
@@ -58,6 +60,8 @@ export interface Command<T extends OptionTable = OptionTable> {
   readonly options: T;
   /** The one positional argument, in capitals. */
   readonly argument?: string;
+  /** How long it may take without --timeout; a minute when absent. */
+  longestMs?(options: OptionValues<T>): number;
   run(options: OptionValues<T>, context: Context, argument: string): Promise<number | void>;
 }
 
@@ -142,36 +146,24 @@ function warnOfFaults(known: KnownProviders, { terminal }: Context): void {
 }
 
 export interface Bounds {
-  /** Without --timeout; a minute when absent. */
-  readonly timeoutMs?: number;
   /** Absent: nobody is asked, neither here nor by the keychain. */
   readonly passphrase?: PassphraseSource;
 }
 
-const oneMinute = 60_000;
-/** A call may take 5 s, from the start of the process to its end. */
-const keychainCallMs = 4_000;
-
-/** The outside world as a client of the library sees it, ended by the deadline or by a signal. */
-export function clientSurroundings(
-  context: Context,
-  bounds: Bounds = {},
-): ClientSurroundings & { readonly deadline: Date } {
-  const { world, terminal, globals } = context;
-  const timeoutMs = globals.timeout ?? bounds.timeoutMs ?? oneMinute;
+/** The outside world as a client of the library sees it, ended by the command's deadline or by a signal. */
+export function clientSurroundings(context: Context, bounds: Bounds = {}): ClientSurroundings {
+  const { world, terminal, globals, clock } = context;
   const mayPrompt = bounds.passphrase !== undefined && !globals.noInput;
-  let signal: AbortSignal | undefined;
   return {
-    deadline: new Date(world.now().getTime() + timeoutMs),
-    // Made on first use: a token from the cache needs neither timer nor signal handlers.
+    // Made on first use.
     get signal() {
-      return (signal ??= timeLimit(world.interruption(), timeoutMs, notFinished(timeoutMs)));
+      return clock.signal;
     },
     folder: world.folders().state,
     ownership: { uid: world.uid, warn: terminal.warn },
     locking: { platform: world.platform, notice: terminal.warnOnce },
     keychain: world.keychain,
-    patience: { timeoutMs: mayPrompt ? timeoutMs : Math.min(timeoutMs, keychainCallMs), mayPrompt },
+    patience: keychainPatience(context, mayPrompt),
     passphrase: bounds.passphrase ?? passphraseFromEnvironment(world, terminal),
     openBrowser: world.openBrowser,
     readSecret: world.secretReader(resolve(world.workingFolder(), configurationFile(context).path)),
@@ -192,10 +184,4 @@ export function passphraseFromEnvironment({ env }: World, terminal: Terminal): P
     return passphrase;
   };
   return { isRequested: false, open: read, choose: read };
-}
-
-function notFinished(timeoutMs: number): AuthError {
-  return new AuthError('timeout', `not finished within ${timeoutMs / 1000} s`, {
-    hint: 'allow more time: --timeout 10m',
-  });
 }

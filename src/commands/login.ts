@@ -7,6 +7,7 @@ import type { ChosenProvider } from '../providers/resolve-provider.js';
 import type { StoreName } from '../store/key-source.js';
 import { oneLine, printableJson } from '../remote-text.js';
 import type { StoredSession } from '../store/session-store.js';
+import { signInMs } from '../time-budgets.js';
 import { publicAccount } from '../store/account.js';
 import { chosenBrowser } from './browser-options.js';
 import { changeConfiguration } from './change-configuration.js';
@@ -24,12 +25,11 @@ import { passphraseSource } from './passphrase.js';
 import { hintOf } from './remedy-words.js';
 import { scopeOf } from './values.js';
 
-const fiveMinutes = 5 * 60_000;
-
 export const login: Command<typeof loginOptions> = {
   name: 'login',
   summary: 'sign in through the browser',
   options: loginOptions,
+  longestMs: () => signInMs,
 
   async run(options, context) {
     const { isNew, ...chosen } = await chooseProvider(options, context);
@@ -58,7 +58,7 @@ async function findAlive(
   context: Context,
 ): Promise<StoredSession | undefined> {
   const { account, store } = context.globals;
-  const client = new AuthClient(clientSurroundings(context, { timeoutMs: fiveMinutes }));
+  const client = new AuthClient(clientSurroundings(context));
   const request = await interactiveRequest(options, context);
   const alive = await client.findAlive(provider, request, { account, store });
   if (alive === undefined) return undefined;
@@ -79,16 +79,13 @@ export async function signInAs(
       hint: 'authcli login --store file --passphrase',
     });
   }
-  const surroundings = clientSurroundings(context, {
-    timeoutMs: fiveMinutes,
-    passphrase: passphraseSource(options, context),
-  });
+  const surroundings = clientSurroundings(context, { passphrase: passphraseSource(options, context) });
   if (chosenBy !== undefined) terminal.say(chosenByProject(provider, chosenBy));
   // npm may replace the package while the person is in the browser: nothing that follows the sign-in is loaded after it.
   await Promise.all([loadEditor(), terminal.load()]);
   const { showSignIn } = await import('../terminal/sign-in-screen.js');
   const words = (failure: AuthError) => hintOf(failure, { ...context.asked, provider: provider.name });
-  const screen = showSignIn(provider.name, surroundings.deadline, words, world, terminal);
+  const screen = showSignIn(provider.name, context.clock.deadline, words, world, terminal);
   try {
     const signedIn = await new AuthClient(surroundings).acquireTokenInteractive(
       provider,

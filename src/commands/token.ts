@@ -3,6 +3,7 @@ import { AuthClient } from '../client/auth-client.js';
 import { AuthError } from '../errors.js';
 import { publicAccount } from '../store/account.js';
 import { printableJson } from '../remote-text.js';
+import { commandMs, signInMs } from '../time-budgets.js';
 import { chosenProvider, clientSurroundings, type Command } from './command.js';
 import { duration, readOptions, type OptionTable } from './options.js';
 import { resourceIndicator, scopeOf } from './values.js';
@@ -47,6 +48,7 @@ export const token: Command<typeof tokenOptions> = {
   name: 'token',
   summary: 'print a valid access token, refreshing it when needed',
   options: tokenOptions,
+  longestMs: ({ login }) => (login ? signInMs : commandMs),
 
   async run(options, context) {
     const { world, globals } = context;

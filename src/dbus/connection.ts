@@ -28,6 +28,9 @@ export type MethodCall = Pick<
   'destination' | 'path' | 'interface' | 'member' | 'signature' | 'body'
 >;
 
+/** Milliseconds; or starts a wait that calls `giveUp` at its end, and returns what stops it. */
+export type Wait = number | ((giveUp: () => void) => () => void);
+
 export type SignalMatch = Required<Pick<Message, 'path' | 'interface' | 'member'>>;
 
 interface Waiter {
@@ -69,21 +72,26 @@ export class Bus {
     this.#connectToNext('no address of a bus');
   }
 
-  call(method: MethodCall, timeoutMs: number): Promise<readonly Value[]> {
+  call(method: MethodCall, wait: Wait): Promise<readonly Value[]> {
     const serial = this.#send(method);
-    return this.#waitFor(({ replySerial }) => replySerial === serial, timeoutMs);
+    return this.#waitFor(({ replySerial }) => replySerial === serial, wait);
   }
 
   /** The body of the next such signal; the bus delivers those for which AddMatch was called. */
-  signal(match: SignalMatch, timeoutMs: number): Promise<readonly Value[]> {
+  signal(match: SignalMatch, wait: Wait): Promise<readonly Value[]> {
     return this.#waitFor(
       (message) =>
         message.kind === 'signal' &&
         message.path === match.path &&
         message.interface === match.interface &&
         message.member === match.member,
-      timeoutMs,
+      wait,
     );
+  }
+
+  /** Nothing has come yet, not even from the bus itself. */
+  get isSilent(): boolean {
+    return this.#silent;
   }
 
   /** Gives up whatever is still open; the other side learns of it by the closed socket. */
@@ -128,24 +136,25 @@ export class Bus {
     return this.#lastSerial;
   }
 
-  #waitFor(wants: Waiter['wants'], timeoutMs: number): Promise<readonly Value[]> {
+  #waitFor(wants: Waiter['wants'], wait: Wait): Promise<readonly Value[]> {
     return new Promise((resolve, reject) => {
       if (this.#end) {
         reject(this.#end);
         return;
       }
-      const timer = setTimeout(() => {
+      const giveUp = (): void => {
         this.#waiters.delete(waiter);
-        reject(new BusError(this.#silent ? 'silent' : 'timeout', `no answer within ${timeoutMs} ms`));
-      }, timeoutMs);
+        reject(new BusError(this.#silent ? 'silent' : 'timeout', 'no answer in time'));
+      };
+      const stopWaiting = typeof wait === 'number' ? startTimer(giveUp, wait) : wait(giveUp);
       const waiter: Waiter = {
         wants,
         resolve: (body) => {
-          clearTimeout(timer);
+          stopWaiting();
           resolve(body);
         },
         reject: (error) => {
-          clearTimeout(timer);
+          stopWaiting();
           reject(error);
         },
       };
@@ -206,4 +215,9 @@ export class Bus {
     for (const waiter of this.#waiters) waiter.reject(this.#end);
     this.#waiters.clear();
   }
+}
+
+function startTimer(giveUp: () => void, timeoutMs: number): () => void {
+  const timer = setTimeout(giveUp, timeoutMs);
+  return () => clearTimeout(timer);
 }

@@ -14,6 +14,7 @@ import { definedOnly, joinScopes, withParameters } from './parameters.js';
 import { proofOf } from './proof.js';
 import { requestTokens, type Grant } from './token-request.js';
 import type { TokenSet } from './token-set.js';
+import { codeExchangeMs } from '../time-budgets.js';
 import type { Wire } from './wire.js';
 
 /** What a person may want of one sign-in, in the words of the authorization request. */
@@ -130,6 +131,7 @@ export async function beginAuthorization(
         const expected = {
           idToken: expectsIdToken && !isRefusal,
           isBound: request.proofKey !== undefined,
+          longestRequestMs: codeExchangeMs,
         };
         const received = standardResponse(response, deniedErrors);
         const grant: Grant = (there, idTokenExpected) => {

@@ -27,6 +27,8 @@ interface Expected {
   readonly isBound: boolean;
   /** Seconds, as the provider last gave them for such a token. */
   readonly lastLifetime?: number | undefined;
+  /** For the request to the token endpoint; as for any other when absent. */
+  readonly longestRequestMs?: number;
 }
 
 /**
@@ -40,7 +42,9 @@ export async function requestTokens(
   wire: Wire,
   onSuccess?: OnSuccess,
 ): Promise<TokenSet> {
-  const ask = askTokenEndpoint(client, wire, onSuccess);
+  const { longestRequestMs } = expected;
+  const tokenWire = longestRequestMs === undefined ? wire : { ...wire, longestRequestMs };
+  const ask = askTokenEndpoint(client, tokenWire, onSuccess);
   const configuration = await buildConfiguration(client, wire, ask);
   if (expected.idToken) await loadKeys(configuration, wire);
   const answer = dependsOnAnswer(client)

@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { AuthError } from '../errors.js';
 import { faultOfDocument, isJson } from '../json-document.js';
 import { isProtectedAddress } from '../loopback.js';
+import { requestMs } from '../time-budgets.js';
 import { timeLimit } from '../time-limit.js';
 import { assertVerifiedTls } from '../verified-tls.js';
 import type { FetchOptions } from './own-fetch.js';
@@ -24,6 +25,8 @@ export interface Wire {
    * @param publicText what everybody knows and the secret may have a part of
    */
   readonly conceal: (secret: string, publicText?: string) => void;
+  /** For one request; 12 s when absent. */
+  readonly longestRequestMs?: number;
 }
 
 /** The provider cannot answer now, whatever the body of its answer says. */
@@ -50,7 +53,6 @@ type CustomFetchOptions = {
   signal?: AbortSignal;
 };
 
-const requestTimeoutMs = 12_000;
 const largestAnswer = 1024 * 1024;
 /** An answer that is too large is refused, but one that may hold what cannot be fetched again is read first. */
 const largestRead = 16 * 1024 * 1024;
@@ -130,9 +132,10 @@ async function exchange(
     );
   }
   wire.signal.throwIfAborted();
-  const silence = new Error(`no answer within ${requestTimeoutMs / 1000} seconds`);
+  const { longestRequestMs = requestMs } = wire;
+  const silence = new Error(`no answer within ${longestRequestMs / 1000} seconds`);
   // In place of openid-client's own signal, whose time goes on while this process is stopped.
-  const signal = timeLimit(wire.signal, requestTimeoutMs, silence);
+  const signal = timeLimit(wire.signal, longestRequestMs, silence);
   const connection = { proxy: findProxy(new URL(url), wire.env), certificate };
   const about = `${request.method} ${withoutQuery(url)}`;
   try {

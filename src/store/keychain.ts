@@ -2,6 +2,13 @@
 export interface Patience {
   readonly timeoutMs: number;
   readonly mayPrompt: boolean;
+  /**
+   * Asked once, where the keychain has been silent for `keychainSilenceMs`: it may show a dialog by itself. Tells the person, and
+   * returns for how many milliseconds more the keychain may be waited for; undefined where nobody could answer a dialog.
+   */
+  extend?(): number | undefined;
+  /** Ends a call at once, with its reason; read again after `extend`. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type KeychainTrouble = {

@@ -2,11 +2,11 @@ import { basename } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { AuthError } from '../errors.js';
+import { lockWaitMs } from '../time-budgets.js';
 import { FileLock } from './file-lock.js';
 import type { KeySurroundings } from './key-source.js';
 import { NamedLock } from './named-lock.js';
 
-const longestWaitMs = 30_000;
 const pauseMs = 25;
 /** A holder may be stopped after it has done what the others wait for. */
 const longestSleepMs = 1_000;
@@ -56,9 +56,11 @@ export async function withLock<T>(
     while (!(await lock.tryAcquire())) {
       if (!isTold && Date.now() - begun > patientMs) {
         isTold = true;
-        waiting('Waiting for another authcli that is working on this session (30 s at most).');
+        waiting(
+          `Waiting for another authcli that is working on this session (${lockWaitMs / 1000} s at most).`,
+        );
       }
-      if (Date.now() - begun > longestWaitMs) throw stillHeld();
+      if (Date.now() - begun > lockWaitMs) throw stillHeld();
       await lock.waitForRelease(signal);
       signal.throwIfAborted();
       const answer = await settled?.();
@@ -111,7 +113,11 @@ export async function openLock(
 }
 
 function stillHeld(): AuthError {
-  return new AuthError('timeout', 'another authcli has been working on this session for 30 seconds', {
-    remedy: { kind: 'advice', text: 'run the same command again, or look for a stuck authcli process' },
-  });
+  return new AuthError(
+    'timeout',
+    `another authcli has been working on this session for ${lockWaitMs / 1000} seconds`,
+    {
+      remedy: { kind: 'advice', text: 'run the same command again, or look for a stuck authcli process' },
+    },
+  );
 }

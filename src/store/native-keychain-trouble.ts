@@ -1,5 +1,6 @@
 import { oneLine } from '../remote-text.js';
 import type { KeychainTrouble } from './keychain.js';
+import { within, type Waited } from './wait-patiently.js';
 
 /** What the native binding reported, or that there is none. */
 export type NativeFailure = { readonly notInstalled: true } | { readonly refusal: string };
@@ -50,11 +51,13 @@ export function nativeTrouble(failure: NativeFailure): KeychainTrouble {
   };
 }
 
-export function silentKeychain(timeoutMs: number): KeychainTrouble {
+export function silentKeychain(waited: Waited): KeychainTrouble {
   return {
     kind: 'unavailable',
     reason: 'timeout',
-    message: `the keychain did not answer within ${timeoutMs / 1000} s`,
-    hint: 'see whether it shows a dialog; run the command again, and answer it with Always Allow',
+    message: `the keychain did not answer ${within(waited)}`,
+    hint: waited.isExtended
+      ? 'answer its dialog with Always Allow; if it shows none, look at the keychain program of this system (Keychain Access, Credential Manager)'
+      : 'if it shows a dialog, run the command in a terminal: there is time to answer it there, with Always Allow',
   };
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 
 import type { Keychain, KeychainRead, KeychainTrouble, KeychainWrite, Patience } from './keychain.js';
 import { nativeTrouble, silentKeychain } from './native-keychain-trouble.js';
+import { waitPatiently } from './wait-patiently.js';
 
 interface Request {
   readonly method: 'getPassword' | 'setPassword' | 'deletePassword';
@@ -38,7 +39,7 @@ const childProgram = `
 /**
  * The keychain of macOS and Windows. A native call cannot be abandoned, not even by process.exit(), while its dialog
  * is open; so each runs in a child process of ours, which can be killed. macOS decides by itself whether to show a
- * dialog: `mayPrompt` cannot hold it back, only the timeout ends it.
+ * dialog, for each version of Node anew: `mayPrompt` cannot hold it back, only the end of the patience ends it.
  * @param env what the child inherits
  */
 export function nativeKeychain(execPath: string, env: Environment): Keychain {
@@ -65,7 +66,7 @@ type Answer = { readonly value: unknown } | KeychainTrouble;
 function askChild(
   { execPath, env }: { readonly execPath: string; readonly env: Environment },
   request: Request,
-  { timeoutMs }: Patience,
+  patience: Patience,
 ): Promise<Answer> {
   let binding: string;
   try {
@@ -73,7 +74,7 @@ function askChild(
   } catch {
     return Promise.resolve(nativeTrouble({ notInstalled: true }));
   }
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const child = spawn(execPath, ['-e', childProgram, binding], {
       // Beside Node itself: the current folder may be a stranger's.
       cwd: dirname(execPath),
@@ -81,22 +82,32 @@ function askChild(
       stdio: ['pipe', 'pipe', 'ignore'],
       windowsHide: true,
     });
-    const timer = setTimeout(() => {
+    const kill = (): void => {
+      stopWaiting();
       child.kill('SIGKILL');
       child.stdout.destroy();
       child.unref();
-      resolve(silentKeychain(timeoutMs));
-    }, timeoutMs);
+    };
+    const stopWaiting = waitPatiently(patience, {
+      giveUp(waited) {
+        kill();
+        resolve(silentKeychain(waited));
+      },
+      interrupt(reason) {
+        kill();
+        reject(reason);
+      },
+    });
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (chunk) => {
       output += String(chunk);
     });
     child.on('error', (error) => {
-      clearTimeout(timer);
+      stopWaiting();
       resolve(nativeTrouble({ refusal: error.message }));
     });
     child.on('close', () => {
-      clearTimeout(timer);
+      stopWaiting();
       resolve(decodeAnswer(output));
     });
     // A child that died early has said so by its end; the broken pipe adds nothing.

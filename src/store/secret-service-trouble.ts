@@ -1,6 +1,10 @@
 import { BusError } from '../dbus/connection.js';
 import { MalformedMessage } from '../dbus/malformed-message.js';
 import type { KeychainTrouble } from './keychain.js';
+import { within, type Waited } from './wait-patiently.js';
+
+const answerDialog = 'see whether it shows a dialog';
+const useTerminal = 'if it shows a dialog, run the command in a terminal: there is time to answer it there';
 
 export const isLockedError = 'org.freedesktop.Secret.Error.IsLocked';
 
@@ -45,7 +49,7 @@ export class KeyringUnavailable extends Error {
 }
 
 /** What an interrupted conversation means to the person. What is no failure of the keyring is thrown on. */
-export function keyringTrouble(error: unknown, timeoutMs: number): KeychainTrouble {
+export function keyringTrouble(error: unknown, waited: Waited): KeychainTrouble {
   if (error instanceof KeyringUnavailable) return { kind: 'unavailable', ...troubles[error.state] };
   if (error instanceof MalformedMessage) return refused('its answer makes no sense');
   if (!(error instanceof BusError)) throw error;
@@ -61,15 +65,15 @@ export function keyringTrouble(error: unknown, timeoutMs: number): KeychainTroub
       return {
         kind: 'unavailable',
         reason: 'timeout',
-        message: `the D-Bus of this session did not answer ${within(timeoutMs)}`,
+        message: `the D-Bus of this session did not answer ${within(waited)}`,
         hint: 'log out and in again, or set DBUS_SESSION_BUS_ADDRESS to a bus that works',
       };
     case 'timeout':
       return {
         kind: 'unavailable',
         reason: 'timeout',
-        message: `the keyring did not answer ${within(timeoutMs)}`,
-        hint: 'see whether it shows a dialog; if it hangs, restart it (gnome-keyring-daemon --replace) or log in again',
+        message: `the keyring did not answer ${within(waited)}`,
+        hint: `${waited.isExtended ? answerDialog : useTerminal}; if it hangs, restart it (gnome-keyring-daemon --replace) or log in again`,
       };
     case 'broken':
       return refused(error.message);
@@ -92,8 +96,4 @@ function refused(why: string): KeychainTrouble {
     message: `the keyring refused: ${why}`,
     hint: 'look at the keyring program, or restart it, and try again',
   };
-}
-
-function within(timeoutMs: number): string {
-  return `within ${timeoutMs / 1000} s`;
 }

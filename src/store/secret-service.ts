@@ -1,18 +1,17 @@
-import { Bus, BusError, busDaemon } from '../dbus/connection.js';
+import { Bus, BusError, busDaemon, type Wait } from '../dbus/connection.js';
 import { MalformedMessage } from '../dbus/malformed-message.js';
 import { listOf, pathOf } from '../dbus/message.js';
 import { Variant } from '../dbus/wire.js';
 import type { Value } from '../dbus/wire.js';
 import type { Keychain, KeychainTrouble, Patience } from './keychain.js';
+import { keychainCallMs } from '../time-budgets.js';
 import { KeyringUnavailable, isLockedError, keyringTrouble } from './secret-service-trouble.js';
+import { waitPatiently, type Waited } from './wait-patiently.js';
 
 const destination = 'org.freedesktop.secrets';
 const servicePath = '/org/freedesktop/secrets';
 const defaultCollection = '/org/freedesktop/secrets/aliases/default';
 const nowhere = '/';
-
-/** Whoever answers by itself does so by then; only a person at a dialog may take the whole patience. */
-const answerTimeoutMs = 4_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -80,10 +79,13 @@ async function converse<Answer>(
   ask: (keyring: Keyring) => Promise<Answer>,
 ): Promise<Answer | KeychainTrouble> {
   const bus = new Bus(env);
+  const keyring = new Keyring(bus, patience);
   try {
-    return await ask(new Keyring(bus, patience));
+    return await ask(keyring);
   } catch (error) {
-    return keyringTrouble(error, Math.min(patience.timeoutMs, answerTimeoutMs));
+    // What ended the conversation then is that the connection was closed.
+    patience.signal?.throwIfAborted();
+    return keyringTrouble(error, keyring.waited);
   } finally {
     bus.close();
   }
@@ -91,14 +93,23 @@ async function converse<Answer>(
 
 class Keyring {
   readonly #bus: Bus;
-  readonly #mayPrompt: boolean;
-  readonly #deadline: number;
+  readonly #patience: Patience;
+  readonly #begunAt = performance.now();
+  #timeoutMs: number;
+  /** Undefined until the person was told of the keyring's silence, if there is a person. */
+  #isExtended: boolean | undefined;
   #isGreeted = false;
 
   constructor(bus: Bus, patience: Patience) {
     this.#bus = bus;
-    this.#mayPrompt = patience.mayPrompt;
-    this.#deadline = performance.now() + patience.timeoutMs;
+    this.#patience = patience;
+    this.#timeoutMs = patience.timeoutMs;
+  }
+
+  get waited(): Waited {
+    const isExtended = this.#isExtended ?? false;
+    const timeoutMs = isExtended ? this.#timeoutMs : Math.min(this.#timeoutMs, keychainCallMs);
+    return { timeoutMs, isExtended };
   }
 
   /** `member` is an interface of the Secret Service and its method: `Item.Delete`. */
@@ -107,14 +118,11 @@ class Keyring {
     member: string,
     signature = '',
     body: readonly Value[] = [],
-    timeoutMs = this.#answerMs(),
+    wait = this.#forAnswer(),
   ): Promise<readonly Value[]> {
     const [name = '', method = ''] = member.split('.');
     const iface = `org.freedesktop.Secret.${name}`;
-    return this.#bus.call(
-      { destination, path, interface: iface, member: method, signature, body },
-      timeoutMs,
-    );
+    return this.#bus.call({ destination, path, interface: iface, member: method, signature, body }, wait);
   }
 
   /**
@@ -187,24 +195,24 @@ class Keyring {
   async settle(prompt: Value | undefined): Promise<void> {
     const path = pathOf(prompt);
     if (path === nowhere) return;
-    if (!this.#mayPrompt) throw new KeyringUnavailable('locked');
+    if (!this.#patience.mayPrompt) throw new KeyringUnavailable('locked');
     const completed = { path, interface: 'org.freedesktop.Secret.Prompt', member: 'Completed' };
     const rule = `type='signal',path='${path}',interface='${completed.interface}',member='${completed.member}'`;
     const match = { ...busDaemon, member: 'AddMatch', signature: 's', body: [rule] };
     const anyWindow = '';
     const [[dismissed]] = await Promise.all([
-      this.#bus.signal(completed, this.#remainingMs()).catch((error: unknown) => {
+      this.#bus.signal(completed, this.#forPerson()).catch((error: unknown) => {
         const unanswered = error instanceof BusError && error.failure === 'timeout';
         throw unanswered ? new KeyringUnavailable('unanswered') : error;
       }),
-      this.#bus.call(match, this.#answerMs()),
-      this.call(path, 'Prompt.Prompt', 's', [anyWindow], this.#remainingMs()),
+      this.#bus.call(match, this.#forAnswer()),
+      this.call(path, 'Prompt.Prompt', 's', [anyWindow], this.#forPerson()),
     ]);
     if (dismissed !== false) throw new KeyringUnavailable('dismissed');
   }
 
   async #unlock(path: string): Promise<void> {
-    if (!this.#mayPrompt) throw new KeyringUnavailable('locked');
+    if (!this.#patience.mayPrompt) throw new KeyringUnavailable('locked');
     const [, prompt] = await this.call(servicePath, 'Service.Unlock', 'ao', [[path]]);
     await this.settle(prompt);
   }
@@ -212,15 +220,47 @@ class Keyring {
   async #property(path: string, owner: string, name: string): Promise<Value | undefined> {
     const method = { destination, path, interface: 'org.freedesktop.DBus.Properties', member: 'Get' };
     const body = [`org.freedesktop.Secret.${owner}`, name];
-    const [property] = await this.#bus.call({ ...method, signature: 'ss', body }, this.#answerMs());
+    const [property] = await this.#bus.call({ ...method, signature: 'ss', body }, this.#forAnswer());
     return property instanceof Variant ? property.value : undefined;
   }
 
-  #answerMs(): number {
-    return Math.min(answerTimeoutMs, this.#remainingMs());
+  /** A keyring that shows no dialog answers soon; one that does may keep a call open, whoever asked it to. */
+  #forAnswer(): Wait {
+    return this.#within(this.#isExtended ? Infinity : keychainCallMs);
+  }
+
+  /** The whole patience, for a dialog that we asked for. */
+  #forPerson(): Wait {
+    return this.#within(Infinity);
+  }
+
+  #within(longestMs: number): Wait {
+    return (giveUp) => {
+      const ours = this.#patience;
+      const patience: Patience = {
+        mayPrompt: ours.mayPrompt,
+        timeoutMs: Math.min(longestMs, this.#remainingMs()),
+        extend: () => this.#extend(),
+        // Made by `extend`.
+        get signal() {
+          return ours.signal;
+        },
+      };
+      return waitPatiently(patience, { giveUp, interrupt: () => this.#bus.close() });
+    };
+  }
+
+  /** The person is told once in a conversation. A bus that has never said a word shows no dialog. */
+  #extend(): number | undefined {
+    if (this.#isExtended === undefined && !this.#bus.isSilent) {
+      const moreMs = this.#patience.extend?.();
+      this.#isExtended = moreMs !== undefined;
+      if (moreMs !== undefined) this.#timeoutMs = performance.now() - this.#begunAt + moreMs;
+    }
+    return this.#isExtended ? this.#remainingMs() : undefined;
   }
 
   #remainingMs(): number {
-    return Math.max(0, this.#deadline - performance.now());
+    return Math.max(0, this.#timeoutMs - (performance.now() - this.#begunAt));
   }
 }

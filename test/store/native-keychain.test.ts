@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env, execPath, pid, platform } from 'node:process';
 
 import { rolldown } from 'rolldown';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
 import { nativeTrouble } from '../../src/store/native-keychain-trouble.js';
 import { nativeKeychain } from '../../src/store/native-keychain.js';
@@ -64,9 +64,39 @@ describe.skipIf(platform !== 'linux' || !requirement('gnome-keyring', keyringIns
       kind: 'unavailable',
       reason: 'timeout',
       message: 'the keychain did not answer within 0.5 s',
-      hint: 'see whether it shows a dialog; run the command again, and answer it with Always Allow',
+      hint: 'if it shows a dialog, run the command in a terminal: there is time to answer it there, with Always Allow',
     });
     expect(performance.now() - started).toBeLessThan(1_500);
+    await expect.poll(childrenRunningPrograms).toEqual([]);
+  });
+
+  test('with a person at hand it is told after 2 s and given their time, then killed', async () => {
+    const silent = inPlaceOfNode('while :; do sleep 1; done');
+    let askedAfterMs = 0;
+    const started = performance.now();
+    const extend = () => {
+      askedAfterMs = performance.now() - started;
+      return 3_000;
+    };
+    expect(await nativeKeychain(silent, env).read('ann', { ...patience, timeoutMs: 4_000, extend })).toEqual({
+      kind: 'unavailable',
+      reason: 'timeout',
+      message: 'the keychain did not answer within 5 s',
+      hint: 'answer its dialog with Always Allow; if it shows none, look at the keychain program of this system (Keychain Access, Credential Manager)',
+    });
+    expect(askedAfterMs).toBeGreaterThan(1_900);
+    expect(performance.now() - started).toBeGreaterThan(4_900);
+    await expect.poll(childrenRunningPrograms).toEqual([]);
+  });
+
+  test('an interruption ends the call at once, and its process', async () => {
+    use(await startSilentKeyring());
+    const person = new AbortController();
+    const { signal } = person;
+    const reading = nativeKeychain(execPath, env).read('ann', { ...patience, timeoutMs: 20_000, signal });
+    await expect.poll(childrenRunningPrograms).toHaveLength(1);
+    person.abort(new Error('Ctrl-C'));
+    await expect(reading).rejects.toThrow('Ctrl-C');
     await expect.poll(childrenRunningPrograms).toEqual([]);
   });
 
@@ -91,6 +121,12 @@ describe.skipIf(platform !== 'linux' || !requirement('gnome-keyring', keyringIns
     await writing;
     expect(seen.join()).not.toContain('canary');
   });
+});
+
+test('an answer that comes after a person has answered the dialog counts', async () => {
+  const slow = inPlaceOfNode(`cat >/dev/null; sleep 5; echo '${JSON.stringify({ value: 'late' })}'`);
+  const extended = { ...patience, timeoutMs: 4_000, extend: () => 20_000 };
+  expect(await nativeKeychain(slow, env).read('ann', extended)).toEqual({ kind: 'found', secret: 'late' });
 });
 
 test('without the optional package the keychain says how to get it', async () => {
@@ -124,6 +160,15 @@ test('the words of a system become one clean line', () => {
     /^the keychain refused: a b \[2Jc{300}$/,
   );
 });
+
+/** A program that is started in place of Node with the binding. */
+function inPlaceOfNode(script: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'authcli-native-keychain-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'program');
+  writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o700 });
+  return path;
+}
 
 /** The command lines of our children that run a program given as an argument. */
 function childrenRunningPrograms(): string[] {

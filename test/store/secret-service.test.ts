@@ -216,7 +216,7 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('where the ke
         kind: 'unavailable',
         reason: 'timeout',
         message: 'the keyring did not answer within 0.5 s',
-        hint: 'see whether it shows a dialog; if it hangs, restart it (gnome-keyring-daemon --replace) or log in again',
+        hint: 'if it shows a dialog, run the command in a terminal: there is time to answer it there; if it hangs, restart it (gnome-keyring-daemon --replace) or log in again',
       },
     });
     expect(elapsed).toBeGreaterThan(500);

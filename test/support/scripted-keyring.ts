@@ -43,6 +43,8 @@ export interface Script {
   readonly answers?: Readonly<Record<string, Answer>>;
   /** The bytes of an answer that no keyring would give. */
   readonly forge?: (call: Message) => Buffer | undefined;
+  /** There is no item until one is written, which needs no dialog. */
+  readonly empty?: boolean;
   /** How many bytes are sent at a time. */
   readonly chunkSize?: number;
 }
@@ -50,6 +52,8 @@ export interface Script {
 export interface ScriptedKeyring extends BusSession {
   /** The members called so far. */
   readonly calls: string[];
+  /** Milliseconds until an answer, by member: so long a person needs for a dialog that the keyring shows by itself. */
+  readonly delays: Map<string, number>;
 }
 
 const collection = '/org/freedesktop/secrets/collection/scripted';
@@ -61,7 +65,9 @@ const isLocked: Answer = { kind: 'error', errorName: 'org.freedesktop.Secret.Err
 /** A bus and a keyring in one, with one item that holds `secret`, for what no real keyring does on command. */
 export async function startScriptedKeyring(script: Script = {}): Promise<ScriptedKeyring> {
   const calls: string[] = [];
+  const delays = new Map<string, number>();
   let { locked = false, itemLocked = false } = script;
+  let secret = script.empty ? undefined : 'secret';
   const answer = (member: string, [, name]: readonly Value[]): Answer => {
     const scripted = script.answers?.[member];
     if (scripted) return scripted;
@@ -73,15 +79,16 @@ export async function startScriptedKeyring(script: Script = {}): Promise<Scripte
       case 'OpenSession':
         return values('vo', new Variant('ay', Buffer.alloc(0)), session);
       case 'SearchItems':
-        return values('ao', locked ? [] : [item]);
+        return values('ao', locked || secret === undefined ? [] : [item]);
       case 'GetSecret':
         return itemLocked
           ? isLocked
-          : values('(oayays)', [session, Buffer.alloc(0), Buffer.from('secret'), 'text/plain']);
+          : values('(oayays)', [session, Buffer.alloc(0), Buffer.from(secret ?? ''), 'text/plain']);
       case 'Unlock':
         return values('aoo', [], prompt);
       case 'CreateItem':
-        return values('oo', '/', prompt);
+        secret = writtenSecret(name) ?? secret;
+        return values('oo', '/', script.empty ? '/' : prompt);
       case 'Delete':
         return values('o', prompt);
       default:
@@ -109,8 +116,13 @@ export async function startScriptedKeyring(script: Script = {}): Promise<Scripte
         return;
       }
       const reply = answer(member, call.body ?? []);
-      if (reply !== 'silence')
+      const sendReply = (): void => {
+        if (reply === 'silence') return;
         send({ kind: 'reply', serial: calls.length, replySerial: call.serial, ...reply });
+      };
+      const delayMs = delays.get(member);
+      if (delayMs === undefined) sendReply();
+      else setTimeout(sendReply, delayMs);
       if (member !== 'Prompt' || !script.dialog || script.dialog === 'ignored') return;
       const dismissed = script.dialog === 'dismissed';
       if (!dismissed) locked = itemLocked = false;
@@ -119,7 +131,12 @@ export async function startScriptedKeyring(script: Script = {}): Promise<Scripte
       send({ kind: 'signal', serial: calls.length, ...completed, signature: 'bv', body });
     });
   });
-  return { ...peer, calls };
+  return { ...peer, calls, delays };
+}
+
+function writtenSecret(value: Value | undefined): string | undefined {
+  const [, , secret] = Array.isArray(value) ? value : [];
+  return Buffer.isBuffer(secret) ? secret.toString() : undefined;
 }
 
 function values(signature: string, ...body: Value[]): Answer {
