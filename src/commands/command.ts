@@ -142,7 +142,10 @@ export async function chosenProvider(
 }
 
 function warnOfFaults(known: KnownProviders, { terminal }: Context): void {
-  for (const { message } of projectFaults(known)) terminal.warn(`not used: ${message}`);
+  const [first, ...others] = projectFaults(known);
+  // A project may have thousands of them.
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  if (first !== undefined) terminal.warn(`not used: ${first.message}${more}`);
 }
 
 export interface Bounds {

@@ -1,16 +1,13 @@
 import { BusError } from '../dbus/connection.js';
 import { MalformedMessage } from '../dbus/malformed-message.js';
 import type { KeychainTrouble } from './keychain.js';
+import { isLockedError, KeyringUnavailable, type KeyringState } from './keyring-unavailable.js';
 import { within, type Waited } from './wait-patiently.js';
 
 const answerDialog = 'see whether it shows a dialog';
 const useTerminal = 'if it shows a dialog, run the command in a terminal: there is time to answer it there';
 
-export const isLockedError = 'org.freedesktop.Secret.Error.IsLocked';
-
-type State = 'no_service' | 'no_collection' | 'locked' | 'unanswered' | 'dismissed';
-
-const troubles: Readonly<Record<State, Omit<KeychainTrouble, 'kind'>>> = {
+const troubles: Readonly<Record<KeyringState, Omit<KeychainTrouble, 'kind'>>> = {
   no_service: {
     reason: 'no_service',
     message: 'no keyring runs in this session: nothing on its D-Bus answers as org.freedesktop.secrets',
@@ -37,16 +34,6 @@ const troubles: Readonly<Record<State, Omit<KeychainTrouble, 'kind'>>> = {
     hint: 'run the command again and answer the dialog, or unlock the keyring first',
   },
 };
-
-/** A state in which the keyring cannot be used, though every call was answered. */
-export class KeyringUnavailable extends Error {
-  readonly state: State;
-
-  constructor(state: State) {
-    super(state);
-    this.state = state;
-  }
-}
 
 /** What an interrupted conversation means to the person. What is no failure of the keyring is thrown on. */
 export function keyringTrouble(error: unknown, waited: Waited): KeychainTrouble {

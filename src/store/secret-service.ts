@@ -5,7 +5,7 @@ import { Variant } from '../dbus/wire.js';
 import type { Value } from '../dbus/wire.js';
 import type { Keychain, KeychainTrouble, Patience } from './keychain.js';
 import { keychainCallMs } from '../time-budgets.js';
-import { KeyringUnavailable, isLockedError, keyringTrouble } from './secret-service-trouble.js';
+import { KeyringUnavailable, isLockedError } from './keyring-unavailable.js';
 import { waitPatiently, type Waited } from './wait-patiently.js';
 
 const destination = 'org.freedesktop.secrets';
@@ -85,6 +85,7 @@ async function converse<Answer>(
   } catch (error) {
     // What ended the conversation then is that the connection was closed.
     patience.signal?.throwIfAborted();
+    const { keyringTrouble } = await import('./secret-service-trouble.js');
     return keyringTrouble(error, keyring.waited);
   } finally {
     bus.close();

@@ -188,6 +188,17 @@ describe('a project file that is not a plain file', () => {
   });
 });
 
+test('thousands of entries that say too much are one warning', async () => {
+  const { acme, run, file } = await clone();
+  const entry = { issuer: acme.issuer, clientId: 'cli', dpop: true };
+  const providers = Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`p${at}`, entry]));
+  writeFileSync(file, JSON.stringify({ providers }));
+  expect((await run(['token', '-p', 'acme'])).stderr).toBe(
+    `warning: not used: ${file}: providers.p0 says more than a project may: dpop (and 999 more)\n` +
+      'error: not signed in to acme\nhint: authcli login -p acme\n',
+  );
+});
+
 test('a name and a path that a shell would run are quoted where they are shown', async () => {
   const { acme, run, file } = await clone();
   const providers = { work: { issuer: acme.issuer, clientId: '$(touch /tmp/x); `id`', metadata: {} } };

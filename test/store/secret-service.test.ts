@@ -205,7 +205,7 @@ describe.skipIf(!requirement('gnome-keyring', keyringInstalled()))('where the ke
       platform: 'node',
     });
     const file = join(folder, 'read-and-print.cjs');
-    await bundle.write({ file, format: 'cjs' });
+    await bundle.write({ file, format: 'cjs', codeSplitting: false });
     const started = performance.now();
     const child = spawn(execPath, [file, '500'], { env: { ...environment, ...session.env } });
     const [stdout] = await Promise.all([text(child.stdout), once(child, 'exit')]);
