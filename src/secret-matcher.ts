@@ -139,7 +139,8 @@ function longestOf(edges: readonly string[]): number {
 /** A key's file has much in it that is in every other one, too: its frame, or the names of its members. */
 function opaquePieces(secret: string): readonly string[] {
   if (!/[\r\n]|^\s*\{/.test(secret)) return [secret];
-  return secret.replace(/-----[^-]+-----/g, ' ').match(/[\w+/=-]{20,}/g) ?? [secret];
+  const content = secret.replaceAll(/-----[^-]+-----/g, ' ').trim();
+  return content.match(/[\w+/=-]{20,}/g) ?? [content];
 }
 
 /** The part of the base64 form of a longer text that follows from these bytes alone, with so many others before them. */
@@ -150,7 +151,7 @@ function base64Within(bytes: Buffer, before: number): string {
 
 /** A secret of one to three signs is one where a value is expected: in quotation marks, or behind `=` or `:`. */
 function asValue(secret: string): RegExp {
-  const literal = secret.replace(/[^\p{L}\p{N}]/gu, '\\$&');
+  const literal = secret.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
   const rest = '(?![\\p{L}\\p{N}_-])';
   return new RegExp(
     `(?<=["'\`])${literal}(?=["'\`])|(?<==\\s?)${literal}${rest}|(?<=:\\s?)${literal}(?=\\s*$|[,;)\\]}"'])`,
