@@ -121,14 +121,11 @@ export function foldedText(text: string): string {
   return plain.replaceAll('\u03c2', '\u03c3').replace(/[^\p{L}\p{N}]/gu, '');
 }
 
-/** The foldings of ASCII, which nearly every text is in. */
-const ascii = Array.from({ length: 128 }, (_, code) => {
-  const character = String.fromCharCode(code).toLowerCase();
-  return /[a-z\d]/.test(character) ? character : '';
-});
-
 function foldedCharacter(code: number): string {
-  return ascii[code] ?? foldedText(String.fromCodePoint(code));
+  if (code > 127) return foldedText(String.fromCodePoint(code));
+  const isSmallOrDigit = (code >= 97 && code <= 122) || (code >= 48 && code <= 57);
+  if (isSmallOrDigit) return String.fromCharCode(code);
+  return code >= 65 && code <= 90 ? String.fromCharCode(code + 32) : '';
 }
 
 /** `-` and `_` join words: an option that has a secret's word in it is another word. */

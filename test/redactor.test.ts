@@ -200,6 +200,14 @@ describe('a secret is redacted in whatever form it is repeated:', () => {
     expect(redact(text)).toBe(expected);
   });
 
+  test('of a key file without a key nothing is secret', () => {
+    const { conceal, redact } = new Redactor();
+    conceal('-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n');
+    expect(redact('it holds a certificate and no private key')).toBe(
+      'it holds a certificate and no private key',
+    );
+  });
+
   test('of a key file, its lines are secret and its frame is not', () => {
     const line = 'MC4CAQAwBQYDK2VwBCIEIJ6Vw7r1Yp0cXk3uT8sLzQdGhNfB2aRmEoWiKjSyHtPv';
     const { conceal, redact } = new Redactor();
@@ -231,6 +239,7 @@ describe('a short secret', () => {
     ['abc', 'client_secret=abc&x=abcd', 'client_secret=[redacted]&x=abcd'],
     ['abc', 'wrong secret: ABC', 'wrong secret: [redacted]'],
     ['a.c', "abc is not 'a.c'", "abc is not '[redacted]'"],
+    ['#/-', 'is "#/-" right', 'is "[redacted]" right'],
     ['', 'nothing to "" conceal', 'nothing to "" conceal'],
   ])('of one to three signs is redacted as a value: %j in %j', (concealed, text, expected) => {
     const { conceal, redact } = new Redactor();
