@@ -24,12 +24,11 @@ export function sealedSession(machine: Machine): string {
   return readFileSync(onlySessionFile(machine), 'utf8');
 }
 
-/** The only session, with its secrets: the key lies in a file beside it. */
-export function openedSession(machine: Machine): Session {
-  const parsed = parseRecord(sealedSession(machine));
+/** The session of that file, or the only one, with its secrets: the key lies in a file beside it. */
+export function openedSession(machine: Machine, file = onlySessionFile(machine)): Session {
+  const parsed = parseRecord(readFileSync(file, 'utf8'));
   const key = Buffer.from(readFileSync(join(machine.folder, 'state', 'store.key'), 'utf8'), 'base64');
   if (parsed.kind !== 'record') throw new Error(`the session is ${parsed.kind}`);
-  const file = onlySessionFile(machine);
   const opened = openRecord(parsed.record, key, file.slice(file.lastIndexOf('/') + 1));
   if (opened.kind !== 'opened') throw new Error(`the session cannot be opened: ${opened.kind}`);
   return opened.session;
