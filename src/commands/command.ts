@@ -183,7 +183,7 @@ export function clientSurroundings(context: Context, bounds: Bounds = {}): Clien
 export function passphraseFromEnvironment({ env }: World, terminal: Terminal): PassphraseSource {
   const read = async () => {
     const passphrase = env['AUTHCLI_STORE_PASSPHRASE'] || undefined;
-    if (passphrase !== undefined) terminal.conceal(passphrase);
+    if (passphrase !== undefined) terminal.concealPassphrase(passphrase);
     return passphrase;
   };
   return { isRequested: false, open: read, choose: read };

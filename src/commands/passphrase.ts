@@ -12,7 +12,7 @@ export function passphraseSource(
   const ask = async (question: string, signal: AbortSignal) => {
     const { askSecret } = await import('../terminal/prompt.js');
     const passphrase = await askSecret(question, world, signal);
-    if (passphrase) terminal.conceal(passphrase);
+    if (passphrase) terminal.concealPassphrase(passphrase);
     return passphrase || undefined;
   };
   const open = async (signal: AbortSignal) =>

@@ -40,6 +40,14 @@ export class Terminal {
     this.#secrets.set(secret, publicText);
   };
 
+  /**
+   * A passphrase never leaves this machine, so that nobody can repeat it. A short one that is a plain word is left: to redact it
+   * in our own messages would tell it.
+   */
+  readonly concealPassphrase = (passphrase: string): void => {
+    if (!/^[a-z]{1,7}$/.test(passphrase)) this.conceal(passphrase);
+  };
+
   notice(text: string, label?: { readonly text: string; readonly style: Style }): void {
     if (!this.#options.quiet) this.#line(label?.text, label?.style, lineOf(text));
   }
