@@ -108,7 +108,7 @@ describe('a command line that cannot be meant does nothing and says what was mea
 describe('an issuer that cannot be one is refused before anything happens', () => {
   test.each([
     ['acme', 'is no URL'],
-    ['ftp://acme.test', 'is no https URL'],
+    ['ftp://acme.test', 'is not an https URL'],
     ['http://acme.test', 'is plain http, which is accepted on this machine only'],
     ['http://127.0.0.1.acme.test', 'is plain http, which is accepted on this machine only'],
     ['https://u:p@acme.test', 'must not carry user information'],

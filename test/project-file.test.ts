@@ -334,7 +334,7 @@ test.each([
   ['a name that is a path', { providers: { '../x': {} } }, ': providers.../x must be named with'],
   ['a member twice', '{"providers":{},"providers":{}}', ':1:17: providers stands there twice'],
   ['a prototype', '{"__proto__":{"store":"file"}}', ': __proto__ must be absent'],
-  ['257 KiB', `{"defaultProvider":"${'a'.repeat(257 * 1024)}"}`, ' is no configuration file'],
+  ['257 KiB', `{"defaultProvider":"${'a'.repeat(257 * 1024)}"}`, ' is not a configuration file'],
 ])('with %s is a warning for those who use a provider of their own', async (_what, content, fault) => {
   const { machine } = await newcomer();
   const { run, file } = inProject(machine, content);

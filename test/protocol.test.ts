@@ -99,7 +99,7 @@ describe('private_key_jwt: the client proves itself with a key', () => {
     [
       'a secret as a JWK',
       () => '{"kty":"oct","k":"aHVzaC1odXNoLWh1c2g"}',
-      'it is no private key as a JWK',
+      'it is not a private key as a JWK',
       another,
     ],
     [

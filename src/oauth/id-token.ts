@@ -20,7 +20,7 @@ export function assertIdToken({ claims, idToken, accessToken }: TokenSet, client
   if (claims === undefined || idToken === null) return;
   const audience = [claims.aud].flat();
   if (audience.length !== 1 || audience[0] !== clientId) refuse('it is meant for another audience as well');
-  if (claims.exp > longestExpiry) refuse('its expiry is no time');
+  if (claims.exp > longestExpiry) refuse('its expiry is not a time');
   if (claims.azp !== undefined && claims.azp !== clientId) refuse('it was issued to another client (azp)');
   // OpenID Connect Core 2: at most 255 ASCII characters.
   if (!/^[\x20-\x7e]{1,255}$/.test(claims.sub)) refuse('its subject is empty or malformed');

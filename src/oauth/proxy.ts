@@ -56,7 +56,8 @@ function isInNetwork(host: string, network: string): boolean {
 function readProxy(text: string, variable: string): Proxy {
   const complete = /^[a-z][\w+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   const hint = `${variable}=http://HOST:PORT, or NO_PROXY=HOST for what is reached without one`;
-  if (!URL.canParse(complete)) throw new AuthError('usage', `${variable} is no address of a proxy`, { hint });
+  if (!URL.canParse(complete))
+    throw new AuthError('usage', `${variable} is not the address of a proxy`, { hint });
   const address = new URL(complete);
   if (address.protocol !== 'http:' && address.protocol !== 'https:') {
     const kind = address.protocol.slice(0, -1);

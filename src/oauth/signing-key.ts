@@ -91,7 +91,7 @@ function readJwk(jwk: Jwk, place: string): KeyObject {
   } catch {
     const isPublic = typeof jwk['kty'] === 'string' && jwk['kty'] !== 'oct' && jwk['d'] === undefined;
     throw missingKey(place, {
-      reason: isPublic ? 'it holds a public key only' : 'it is no private key as a JWK',
+      reason: isPublic ? 'it holds a public key only' : 'it is not a private key as a JWK',
     });
   }
 }

@@ -98,7 +98,7 @@ function assertLifetime(answer: Answer): void {
     typeof lifetime === 'string'
       ? /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(lifetime)
       : typeof lifetime === 'number' && Number.isFinite(lifetime);
-  if (!isNumber) throw new ClientError('the answer has an expires_in that is no number');
+  if (!isNumber) throw new ClientError('the answer has an expires_in that is not a number');
 }
 
 function withBody({ headers }: Response, body: Answer, status: number): Response {

@@ -87,7 +87,7 @@ export function readOpened<T>(path: string, use: (stats: Stats, read: (largest: 
     const stats = fstatSync(descriptor);
     return use(stats, (largest) => {
       if (stats.isFile() && stats.size <= largest) return readFileSync(descriptor);
-      throw new AuthError('usage', `${path} is no configuration file`);
+      throw new AuthError('usage', `${path} is not a configuration file`);
     });
   } finally {
     closeSync(descriptor);

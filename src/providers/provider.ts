@@ -63,7 +63,7 @@ export function issuerFault(issuer: string): string | undefined {
   if (/^https:\/\/[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+(\/[\w-]+)*$/.test(issuer)) return undefined;
   if (!URL.canParse(issuer)) return 'is no URL';
   const url = new URL(issuer);
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'is no https URL';
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'is not an https URL';
   if (url.username || url.password) return 'must not carry user information';
   // RFC 8414 2: neither query nor fragment.
   if (issuer.includes('?') || issuer.includes('#')) return 'must have neither query nor fragment';

@@ -73,7 +73,7 @@ describe('CFG-01: the configuration', () => {
     if (title !== '50 MB') rmSync(file);
     place(file);
     const begun = performance.now();
-    await expectMistake(machine, `${file} is no configuration file`);
+    await expectMistake(machine, `${file} is not a configuration file`);
     expect(performance.now() - begun).toBeLessThan(4_000 * patience);
   });
 
@@ -296,7 +296,7 @@ describe('CFG-05: an issuer that is not in its one and only form is refused', ()
     ['http://acme.test', 'is plain http, which is accepted on this machine only'],
     ['http://127.1', 'is not in its canonical form, http://127.0.0.1/'],
     ['http://localhost.acme.test', 'is plain http, which is accepted on this machine only'],
-    ['file:///etc/passwd', 'is no https URL'],
+    ['file:///etc/passwd', 'is not an https URL'],
     ['acme.test', 'is no URL'],
   ])('%s', async (issuer, fault) => {
     const { machine, file } = configured(

@@ -200,7 +200,7 @@ describe.skipIf(!canCertify)('NET-02: a proxy that is of no use is told, and the
       'socks5://jane:hush-hush-hush@127.0.0.1:9',
       'names a socks5 proxy, and authcli speaks to http proxies only',
     ],
-    ['http://jane:hush-hush-hush@:x', 'is no address of a proxy'],
+    ['http://jane:hush-hush-hush@:x', 'is not the address of a proxy'],
   ])('%s is refused without being shown', async (address, fault) => {
     const machine = newMachine({ ...file, ALL_PROXY: address });
     expect(await machine.spawn(loginAt('https://login.acme.invalid', '-v'))).toEqual({

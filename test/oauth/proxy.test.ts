@@ -88,8 +88,8 @@ test.each([
     'socks5h://jane:hush@proxy.test:1080',
     'ALL_PROXY names a socks5h proxy, and authcli speaks to http proxies only',
   ],
-  ['http://jane:hush@:x', 'ALL_PROXY is no address of a proxy'],
-  ['http://', 'ALL_PROXY is no address of a proxy'],
+  ['http://jane:hush@:x', 'ALL_PROXY is not the address of a proxy'],
+  ['http://', 'ALL_PROXY is not the address of a proxy'],
 ])('%s is refused without being shown', (text, message) => {
   const find = () => findProxy(new URL('https://login.acme.test'), { ALL_PROXY: text });
   expect(find).toThrow(

@@ -19,7 +19,7 @@ describe('a token response that the fuzz found', () => {
     [
       'a lifetime that is no text either',
       '"expires_in":{"toString":1}',
-      'has an expires_in that is no number',
+      'has an expires_in that is not a number',
     ],
     ['a member twice', '"access_token":"second"', 'has access_token twice'],
     ['a member twice, further down', '"more":[{"a":1,"a":2}]', 'has a twice'],
