@@ -5,6 +5,7 @@ import {
   fstatSync,
   openSync,
   readFileSync,
+  realpathSync,
   statfsSync,
   statSync,
   type Stats,
@@ -55,7 +56,7 @@ export function readText({ path, required, uid }: ConfigurationFile): string {
     return readOpened(path, (stats, read) => {
       const bytes = read(largestFile);
       assertOwn(path, stats, uid);
-      if (!required) assertTrustedFolder(dirname(path), uid);
+      if (!required) assertTrustedFolders(path, realpathSync(path), uid);
       return decodeBytes(bytes, path);
     });
   } catch (error) {
@@ -74,9 +75,12 @@ function nothingThere(path: string): AuthError {
   });
 }
 
-/** Whoever can write there can put another configuration in the place of ours. */
-export function assertTrustedFolder(folder: string, uid: number | undefined): void {
-  assertOwn(folder, statSync(folder), uid);
+/**
+ * Whoever can write there can put another configuration in the place of ours: where its path is, and where the link that it may
+ * be leads.
+ */
+export function assertTrustedFolders(path: string, target: string, uid: number | undefined): void {
+  for (const folder of new Set([dirname(path), dirname(target)])) assertOwn(folder, statSync(folder), uid);
 }
 
 /** What is looked at is what is read, whatever stands at that path by then. */

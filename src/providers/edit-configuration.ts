@@ -5,7 +5,7 @@ import { reserveFile, writeFileAtomically } from '../atomic-file.js';
 import { fileTrouble } from '../file-trouble.js';
 import { assertKept } from '../kept-mode.js';
 import { assertNoneOfAnother, makeFolder } from '../own-folder.js';
-import { assertTrustedFolder, decodeText, readText, type ConfigurationFile } from './configuration.js';
+import { assertTrustedFolders, decodeText, readText, type ConfigurationFile } from './configuration.js';
 
 /** Loads what a change needs, for a command that must not fail when the program is replaced while it waits. */
 export async function loadEditor(): Promise<void> {
@@ -47,7 +47,7 @@ function writing(file: ConfigurationFile, write: (target: string) => void): void
     if (!makeFolder(folder, uid, 'configuration')) assertNoneOfAnother(folder, uid, 'configuration');
     const target = behindLinks(path);
     assertNoneOfAnother(dirname(target), uid, 'configuration');
-    if (!required) assertTrustedFolder(folder, uid);
+    if (!required) assertTrustedFolders(path, target, uid);
     write(target);
   } catch (error) {
     throw fileTrouble('write', path, error, 'configuration');

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  renameSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -105,6 +106,17 @@ describe('CFG-01: the configuration', () => {
       'in a folder that a group can write',
       (_file, folder) => chmodSync(folder, 0o775),
       (_file, folder) => otherHands(folder),
+    ],
+    [
+      'that is a link into a folder that a group can write',
+      (file, folder) => {
+        const dotfiles = join(folder, '..', 'dotfiles');
+        mkdirSync(dotfiles);
+        renameSync(file, join(dotfiles, 'config.json'));
+        symlinkSync(join(dotfiles, 'config.json'), file);
+        chmodSync(dotfiles, 0o775);
+      },
+      (_file, folder) => otherHands(join(folder, '..', 'dotfiles')),
     ],
   ])('%s is refused, however harmless', async (_title, place, fault) => {
     const { machine, file } = configured('{"store":"file"}');
