@@ -19,6 +19,7 @@ export type {
 export type { SignedOut, SignOutRequest } from './client/sign-out.js';
 export { AuthError, type ErrorCode } from './errors.js';
 export type { Provider } from './providers/provider.js';
+export type { Remedy } from './remedy.js';
 export type { Account } from './store/account.js';
 export type { SessionListing, StoredSession } from './store/session-store.js';
 export type { SessionSummary } from './store/session.js';

@@ -1,7 +1,12 @@
 import { AuthError } from '../errors.js';
 import { ownerOf, type Provider } from '../providers/provider.js';
 import type { StoreName } from '../store/key-source.js';
-import { SessionStore, type SessionListing, type StoredSession } from '../store/session-store.js';
+import {
+  SessionStore,
+  type FoundSessions,
+  type SessionListing,
+  type StoredSession,
+} from '../store/session-store.js';
 import { accountLabel, distinctLabel, distinctLabels, isSameName, labelWithSub } from '../store/account.js';
 import type { SessionSummary } from '../store/session.js';
 import { accountNameAt } from './account-name.js';
@@ -69,6 +74,12 @@ export class AuthClient {
 
   /** The sessions that are kept, of one provider or of all. */
   getSessions(provider?: Provider): SessionListing {
+    const { sessions, damaged } = this.findSessions(provider);
+    return { sessions, damaged };
+  }
+
+  /** The same, for `currentFileNames`: which one is current depends on those that cannot be read, too. */
+  findSessions(provider?: Provider): FoundSessions {
     return this.#store.list(provider && ownerOf(provider));
   }
 
@@ -78,7 +89,7 @@ export class AuthClient {
   }
 
   /** Of what was listed, the file names of those that a command takes which names no account. */
-  currentFileNames(listing: SessionListing): ReadonlySet<string> {
+  currentFileNames(listing: FoundSessions): ReadonlySet<string> {
     return this.#store.currentFileNames(listing);
   }
 

@@ -72,7 +72,7 @@ export function narrowed(
   if (first === undefined) return [];
   if (!named.every(({ summary }) => belongsTo(summary, first.summary))) return named;
   if (name !== undefined) return [findNamed(named, name) ?? first];
-  const current = client.currentFileNames(client.getSessions());
+  const current = client.currentFileNames(client.findSessions());
   return [named.find(({ fileName }) => current.has(fileName)) ?? first];
 }
 

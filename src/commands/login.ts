@@ -62,7 +62,7 @@ async function findAlive(
   const request = await interactiveRequest(options, context);
   const alive = await client.findAlive(provider, request, { account, store });
   if (alive === undefined) return undefined;
-  const current = client.currentFileNames(client.getSessions(provider));
+  const current = client.currentFileNames(client.findSessions(provider));
   if (!current.has(alive.fileName)) await client.makeCurrent(alive);
   return alive;
 }

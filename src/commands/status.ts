@@ -22,7 +22,7 @@ export const status: Command = {
     const isAboutOne = globals.provider !== undefined || globals.account !== undefined;
     const known = await allProviders(context);
     const client = new AuthClient(clientSurroundings(context));
-    const listing = client.getSessions();
+    const listing = client.findSessions();
     const label = distinctLabels(listing.sessions);
     const { sessions, provider } = isAboutOne
       ? await one(client, listing.sessions, known, context)

@@ -34,6 +34,9 @@ export interface SessionListing {
   readonly sessions: readonly StoredSession[];
   /** What is wrong with the records that cannot be read; the others are not hidden by them. */
   readonly damaged: readonly AuthError[];
+}
+
+export interface FoundSessions extends SessionListing {
   /** Both kinds, each with its file. */
   readonly found: readonly FoundSession[];
 }
@@ -57,7 +60,7 @@ export class SessionStore {
     this.folder = join(surroundings.folder, 'sessions');
   }
 
-  list(owner?: SessionOwner): SessionListing {
+  list(owner?: SessionOwner): FoundSessions {
     const found = this.loadAll(owner);
     return {
       found,
@@ -122,7 +125,7 @@ export class SessionStore {
   }
 
   /** Of what was listed, the file names of those that are the current one of their owner: what `find` returns without a name. */
-  currentFileNames({ found: all }: SessionListing): ReadonlySet<string> {
+  currentFileNames({ found: all }: FoundSessions): ReadonlySet<string> {
     const byProvider = new Map<string, FoundSession[]>();
     const owners = new Map<string, SessionOwner>();
     for (const found of all) {
