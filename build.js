@@ -62,12 +62,13 @@ writeFileSync('dist/THIRD-PARTY-NOTICES.txt', notices(packagesOf(modules)));
 cpSync('src/providers/catalogue', 'dist/cli/catalogue', { recursive: true });
 
 // The chunk that every start needs, compiled by this Node for this Node: see docs/decisions/0001. Any other compiles it itself.
-const start = readFileSync('dist/cli/start.cjs', 'utf8');
+const bytes = readFileSync('dist/cli/start.cjs');
+const start = bytes.toString();
 if (/\bimport\(/.test(start)) throw new Error('what is compiled ahead cannot import ES modules');
 setFlagsFromString('--no-lazy');
 const compiled = new Script(Module.wrap(start));
 setFlagsFromString('--lazy');
-writeFileSync(codeCachePath('dist/cli/start.cjs'), withDigest(start, compiled.createCachedData()));
+writeFileSync(codeCachePath('dist/cli/start.cjs'), withDigest(bytes, compiled.createCachedData()));
 
 /**
  * The folders of the packages that these modules are of.

@@ -15,9 +15,10 @@ function load() {
   const file = require.resolve('../dist/cli/start.cjs');
   const stored = contentOf(codeCachePath(file));
   if (stored !== undefined) {
-    const source = readFileSync(file, 'utf8');
-    const cachedData = checkedCodeCache(source, stored);
+    const bytes = readFileSync(file);
+    const cachedData = checkedCodeCache(bytes, stored);
     if (cachedData !== undefined) {
+      const source = bytes.toString();
       const loaded = new Module(file);
       // For the other chunks, which require it by its name.
       require.cache[file] = loaded;
@@ -47,7 +48,7 @@ function codeCachePath(file) {
 
 /**
  * The content of the file: the digest, and then the cache.
- * @param {string} source
+ * @param {Buffer} source
  * @param {Buffer} cache
  */
 function withDigest(source, cache) {
@@ -56,7 +57,7 @@ function withDigest(source, cache) {
 
 /**
  * The cache, if it is whole and was made from this source by this build of Node.
- * @param {string} source
+ * @param {Buffer} source
  * @param {Buffer} stored
  * @returns {Buffer | undefined}
  */
@@ -68,7 +69,7 @@ function checkedCodeCache(source, stored) {
 
 /**
  * Two builds of one version may compile in different ways; the size of the program tells them apart.
- * @param {string} source
+ * @param {Buffer} source
  * @param {Buffer} cache
  */
 function digestOf(source, cache) {

@@ -73,7 +73,7 @@ describe('the package as it would be published', () => {
   describe('runs from its source where what was compiled ahead', () => {
     const other = 'module.exports = { systemWorld() { throw new Error("another program"); } };';
 
-    test.each<[title: string, change: (cache: Buffer, source: string) => Buffer | undefined]>([
+    test.each<[title: string, change: (cache: Buffer, source: Buffer) => Buffer | undefined]>([
       ['is not there', () => undefined],
       ['is empty', () => Buffer.alloc(0)],
       ['is no more than a digest', (cache) => cache.subarray(0, 32)],
@@ -88,7 +88,7 @@ describe('the package as it would be published', () => {
       ]),
     ])('%s', (_title, change) => {
       const chunks = join(folder, 'package', 'dist', 'cli');
-      const source = readFileSync(join(chunks, 'start.cjs'), 'utf8');
+      const source = readFileSync(join(chunks, 'start.cjs'));
       const path = codeCachePath(join(chunks, 'start.cjs'));
       const cache = readFileSync(path);
       const changed = change(cache, source);
@@ -175,12 +175,12 @@ function flipped(at: number): (cache: Buffer) => Buffer {
 
 /** As the build does it, and with a digest that is right. */
 function compiled(source: string): Buffer {
-  return withDigest(source, new Script(wrap(source)).createCachedData());
+  return withDigest(Buffer.from(source), new Script(wrap(source)).createCachedData());
 }
 
 test('the Node that compiled the chunk of every start takes it compiled', () => {
   const path = join(root, 'dist', 'cli', 'start.cjs');
-  const source = readFileSync(path, 'utf8');
+  const source = readFileSync(path);
   const cache = codeCachePath(path);
   expect(cache).toContain(`-${process.version}-${process.platform}-${process.arch}.cache`);
   const cachedData = checkedCodeCache(source, readFileSync(cache));
@@ -188,9 +188,9 @@ test('the Node that compiled the chunk of every start takes it compiled', () => 
   expect(Object.keys(load())).toEqual(expect.arrayContaining(['main', 'serveRefreshRequest', 'systemWorld']));
   const program = `
     const { checkedCodeCache } = require('${join(root, 'bin', 'program.js')}');
-    const source = fs.readFileSync('${path}', 'utf8');
+    const source = fs.readFileSync('${path}');
     const cachedData = checkedCodeCache(source, fs.readFileSync('${cache}'));
-    console.log(new vm.Script(require('node:module').wrap(source), { cachedData }).cachedDataRejected);
+    console.log(new vm.Script(require('node:module').wrap(source.toString()), { cachedData }).cachedDataRejected);
   `;
   expect(spawnSync(execPath, ['-e', program], { encoding: 'utf8' })).toMatchObject({ stdout: 'false\n' });
 });

@@ -1,13 +1,14 @@
 import { AuthError } from '../errors.js';
 import { timeLimit } from '../time-limit.js';
 import type { World } from '../world.js';
+import { monotonicMs } from '../monotonic-time.js';
 
 /** The one deadline and the one signal of a command. All that it waits for counts, however many clients it makes. */
 export class CommandClock {
   readonly deadline: Date;
   readonly #world: World;
   readonly #timeoutMs: number;
-  readonly #begunAt = performance.now();
+  readonly #begunAt = monotonicMs();
   #signal: AbortSignal | undefined;
 
   constructor(world: World, timeoutMs: number) {
@@ -32,7 +33,7 @@ export class CommandClock {
 
   /** At least one millisecond. */
   remainingMs(): number {
-    return Math.max(1, this.#timeoutMs - (performance.now() - this.#begunAt));
+    return Math.max(1, this.#timeoutMs - (monotonicMs() - this.#begunAt));
   }
 }
 

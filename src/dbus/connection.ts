@@ -1,5 +1,6 @@
-import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { getBuiltinModule } from 'node:process';
+
 import { sessionBusSockets } from './address.js';
 import { MalformedMessage } from './malformed-message.js';
 import { decodeMessage, encodeMessage, messageLength } from './message.js';
@@ -105,7 +106,8 @@ export class Bus {
       this.#fail(new BusError('unreachable', obstacle, { cause }));
       return;
     }
-    const socket = connect({ path });
+    // Where the sessions are in a file, no start of ours has to load this.
+    const socket = getBuiltinModule('node:net').connect({ path });
     this.#socket = socket;
     this.#received = Buffer.alloc(0);
     const lose = (reason: string, error?: unknown): void => {

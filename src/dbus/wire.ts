@@ -2,6 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { MalformedMessage } from './malformed-message.js';
 import { alignments, assertSignature, assertSingleType, endOfType } from './signature.js';
 
+/** U+FFFD; spelt out, a bundle of all the program would take two bytes for each of its characters. */
+const replacement = String.fromCodePoint(0xff_fd);
+
 /**
  * D-Bus values, by their signatures (D-Bus specification, "Type System" and "Marshaling").
  * `ay` is a Buffer, other arrays and structs are arrays, a dictionary is an array of pairs. Numbers of kinds that no
@@ -111,7 +114,7 @@ export function unmarshal(
     // The specification wants one NUL, at the end. A mark of replacement may be the peer's own.
     const isText =
       characters.indexOf('\0') === characters.length - 1 &&
-      (!characters.includes('\ufffd') || isUtf8(bytes.subarray(from, from + size)));
+      (!characters.includes(replacement) || isUtf8(bytes.subarray(from, from + size)));
     if (!isText) throw new MalformedMessage('a string is not text');
     return characters.slice(0, -1);
   };

@@ -5,6 +5,7 @@ import { Variant } from '../dbus/wire.js';
 import type { Value } from '../dbus/wire.js';
 import type { Keychain, KeychainTrouble, Patience } from './keychain.js';
 import { keychainCallMs } from '../time-budgets.js';
+import { monotonicMs } from '../monotonic-time.js';
 import { KeyringUnavailable, isLockedError } from './keyring-unavailable.js';
 import { waitPatiently, type Waited } from './wait-patiently.js';
 
@@ -95,7 +96,7 @@ async function converse<Answer>(
 class Keyring {
   readonly #bus: Bus;
   readonly #patience: Patience;
-  readonly #begunAt = performance.now();
+  readonly #begunAt = monotonicMs();
   #timeoutMs: number;
   /** Undefined until the person was told of the keyring's silence, if there is a person. */
   #isExtended: boolean | undefined;
@@ -256,12 +257,12 @@ class Keyring {
     if (this.#isExtended === undefined && !this.#bus.isSilent) {
       const moreMs = this.#patience.extend?.();
       this.#isExtended = moreMs !== undefined;
-      if (moreMs !== undefined) this.#timeoutMs = performance.now() - this.#begunAt + moreMs;
+      if (moreMs !== undefined) this.#timeoutMs = monotonicMs() - this.#begunAt + moreMs;
     }
     return this.#isExtended ? this.#remainingMs() : undefined;
   }
 
   #remainingMs(): number {
-    return Math.max(0, this.#timeoutMs - (performance.now() - this.#begunAt));
+    return Math.max(0, this.#timeoutMs - (monotonicMs() - this.#begunAt));
   }
 }
