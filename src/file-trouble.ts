@@ -4,13 +4,10 @@ import type { Remedy } from './remedy.js';
 /** The contents of a folder of ours. They decide which variable or option moves it. */
 export type Holding = 'sessions' | 'configuration';
 
+export type FileVerb = 'read' | 'write' | 'create' | 'lock';
+
 /** A failure of the file system, as the person sees it. */
-export function fileTrouble(
-  verb: 'read' | 'write' | 'create' | 'lock',
-  path: string,
-  error: unknown,
-  holds: Holding,
-): AuthError {
+export function fileTrouble(verb: FileVerb, path: string, error: unknown, holds: Holding): AuthError {
   if (error instanceof AuthError) return error;
   const reason = reasonOf(error);
   return new AuthError('store', `cannot ${verb} ${path}: ${explanations[reason] ?? reason}`, {

@@ -7,13 +7,17 @@ const withheld: Readonly<Record<Holding, number>> = { sessions: 0o077, configura
 /** @param mode as it is after it was set */
 export function assertKept(path: string, mode: number, holds: Holding): void {
   if ((mode & withheld[holds]) === 0) return;
-  const kept = (mode & 0o7777).toString(8).padStart(4, '0');
   const others = holds === 'sessions' ? 'read' : 'change';
   throw new AuthError(
     'store',
-    `others can ${others} what lies in ${path}: chmod has no effect there, the mode stays ${kept}`,
+    `others can ${others} what lies in ${path}: chmod has no effect there, the mode stays ${shownMode(mode)}`,
     {
       remedy: { kind: 'move_folder', holds, because: 'no_modes' },
     },
   );
+}
+
+/** As chmod takes it. */
+export function shownMode(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0');
 }

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 
 import { AuthError, systemErrorCode } from '../errors.js';
 import type { Attempt } from './lock.js';
-import { noSurprise, storeTrouble } from './own-file.js';
+import { noSurprise, notRegular, storeTrouble } from './own-file.js';
 
 type TryLock = (descriptor: number) => boolean;
 
@@ -49,7 +49,7 @@ function openLockFile(path: string): number {
   } catch (error) {
     throw storeTrouble('lock', path, error);
   }
-  throw new AuthError('store', `${path} is not a regular file`, { hint: `move it away: ${path}` });
+  throw notRegular(path);
 }
 
 function isSameFile(descriptor: number, path: string): boolean {

@@ -2,7 +2,7 @@ import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readF
 import type { Stats } from 'node:fs';
 
 import { AuthError, systemErrorCode } from '../errors.js';
-import { fileTrouble } from '../file-trouble.js';
+import { fileTrouble, type FileVerb } from '../file-trouble.js';
 import { assertKept } from '../kept-mode.js';
 import { patiently } from '../patiently.js';
 
@@ -34,8 +34,7 @@ export function readOwnFile(path: string, ownership: Ownership, largest = larges
   }
   try {
     const stats = fstatSync(descriptor);
-    if (!stats.isFile())
-      throw new AuthError('store', `${path} is not a regular file`, { hint: `move it away: ${path}` });
+    if (!stats.isFile()) throw notRegular(path);
     assertOwned(path, stats, ownership);
     if (stats.size > largest) {
       throw new AuthError('store', `${path} is damaged: it is larger than anything that authcli writes`);
@@ -47,6 +46,11 @@ export function readOwnFile(path: string, ownership: Ownership, largest = larges
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** A pipe, a device or a folder in the place of a file of ours. */
+export function notRegular(path: string): AuthError {
+  return new AuthError('store', `${path} is not a regular file`, { hint: `move it away: ${path}` });
 }
 
 /** Narrows a file that we made; nothing happens to one that is not ours, which is reported where it is read. */
@@ -85,11 +89,7 @@ export function narrowVerified(path: string, change: () => void, look: () => Sta
 }
 
 /** A file-system failure, as the person sees it. */
-export function storeTrouble(
-  verb: 'read' | 'write' | 'create' | 'lock',
-  path: string,
-  error: unknown,
-): AuthError {
+export function storeTrouble(verb: FileVerb, path: string, error: unknown): AuthError {
   return fileTrouble(verb, path, error, 'sessions');
 }
 

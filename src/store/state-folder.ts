@@ -2,6 +2,7 @@ import { chmodSync, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 
 import { AuthError } from '../errors.js';
+import { shownMode } from '../kept-mode.js';
 import {
   assertOwned,
   isOpenToOthers,
@@ -91,8 +92,9 @@ export function holdsOwn(folder: string, names: readonly string[], { uid }: Owne
 }
 
 function shared(path: string, { mode }: Stats): AuthError {
-  const kept = (mode & 0o7777).toString(8).padStart(4, '0');
-  return new AuthError('store', `${path} is shared with others (mode ${kept}): no session is kept there`, {
-    remedy: { kind: 'move_folder', holds: 'sessions', because: 'shared', example: join(path, 'authcli') },
-  });
+  return new AuthError(
+    'store',
+    `${path} is shared with others (mode ${shownMode(mode)}): no session is kept there`,
+    { remedy: { kind: 'move_folder', holds: 'sessions', because: 'shared', example: join(path, 'authcli') } },
+  );
 }
