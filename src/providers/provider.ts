@@ -2,17 +2,10 @@ import { hash } from 'node:crypto';
 
 import { AuthError } from '../errors.js';
 import { isProtectedAddress } from '../loopback.js';
+import type { ProjectEntry, SessionOwner } from '../session-owner.js';
 import type { ProviderEntry } from './entry-schema.js';
 
 export type { ProviderEntry };
-
-/** Where an entry stands that is not the person's own. */
-export interface ProjectEntry {
-  /** The real path of the project's file. */
-  readonly file: string;
-  /** SHA-256 over the entry. */
-  readonly digest: string;
-}
 
 export interface Provider extends ProviderEntry {
   readonly name: string;
@@ -24,13 +17,7 @@ export interface Provider extends ProviderEntry {
  * What its sessions are bound to: a name alone, and even an issuer, can be given other endpoints by whoever edits a file. A program
  * that uses the library may have the name from anywhere, and files are named by it.
  */
-export function ownerOf({ name, issuer, clientId, metadata, token, project }: Provider): {
-  readonly provider: string;
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly endpoints: string | null;
-  readonly project: ProjectEntry | null;
-} {
+export function ownerOf({ name, issuer, clientId, metadata, token, project }: Provider): SessionOwner {
   assertProviderName(name);
   const refreshEndpoint = token?.refreshEndpoint;
   const isAsPublished = metadata === undefined && refreshEndpoint === undefined;

@@ -17,6 +17,8 @@ export interface ChosenProvider {
   readonly makeOwn?: Remedy | undefined;
 }
 
+type BroughtProvider = Pick<ChosenProvider, 'provider' | 'makeOwn'>;
+
 /** The named provider, else the project's default, else the configuration's, else the only one there is. */
 export function resolveProvider(known: KnownProviders, named: string | undefined): ChosenProvider {
   if (named !== undefined) assertProviderName(named);
@@ -27,10 +29,8 @@ export function resolveProvider(known: KnownProviders, named: string | undefined
   if (name === undefined) throw project?.fault ?? nothingChosen(names);
   const own = ownProvider(known, name);
   if (own !== undefined) return { provider: own, chosenBy: byProject && project?.path };
-  const provider = projectProvider(known, name);
-  const found = project?.providers[name];
-  const makeOwn = found?.kind === 'entry' ? found.makeOwn : undefined;
-  if (provider !== undefined) return { provider, chosenBy: project?.path, makeOwn };
+  const brought = projectProvider(known, name);
+  if (brought !== undefined) return { ...brought, chosenBy: project?.path };
   throw project?.fault ?? unknownProvider(name, names, byProject && project?.path);
 }
 
@@ -49,9 +49,13 @@ export function providerNames({ providers, project }: KnownProviders): string[] 
 
 /** Every provider that can be used; one of the person's own wins over one of the project. */
 export function usableProviders(known: KnownProviders): Provider[] {
-  return providerNames(known).flatMap((name) =>
-    isRefused(known, name) ? [] : (ownProvider(known, name) ?? projectProvider(known, name) ?? []),
-  );
+  return providerNames(known).flatMap((name) => usableProvider(known, name) ?? []);
+}
+
+/** The one by that name, if it can be used. */
+export function usableProvider(known: KnownProviders, name: string): Provider | undefined {
+  if (isRefused(known, name)) return undefined;
+  return ownProvider(known, name) ?? projectProvider(known, name)?.provider;
 }
 
 function isRefused({ providers, project }: KnownProviders, name: string): boolean {
@@ -73,11 +77,12 @@ function ownProvider({ providers }: KnownProviders, name: string): Provider | un
 }
 
 /** @throws {AuthError} where the project says more of it than a project may */
-function projectProvider({ project }: KnownProviders, name: string): Provider | undefined {
+function projectProvider({ project }: KnownProviders, name: string): BroughtProvider | undefined {
   const found = project && Object.hasOwn(project.providers, name) ? project.providers[name] : undefined;
   if (project === undefined || found === undefined) return undefined;
   if (found.kind === 'refused') throw found.fault;
-  return { name, ...found.entry, project: { file: project.path, digest: found.digest } };
+  const { entry, digest, makeOwn } = found;
+  return { provider: { name, ...entry, project: { file: project.path, digest } }, makeOwn };
 }
 
 /** A project's provider, where one of the person's own is needed. */

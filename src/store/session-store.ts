@@ -10,7 +10,8 @@ import { parseRecord, type SealedRecord, type SealingKey } from './session-recor
 import { findNamed, type AccountName } from './account.js';
 import { assertStateFolder, narrowOwnFiles } from './state-folder.js';
 import { largestSession } from './session-size.js';
-import type { Session, SessionOwner, SessionSummary } from './session.js';
+import type { SessionOwner } from '../session-owner.js';
+import type { Session, SessionSummary } from './session.js';
 
 /** A session as it is found, before its key is asked for. */
 export interface StoredSession {

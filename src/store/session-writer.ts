@@ -21,7 +21,8 @@ import {
   type SessionStore,
   type StoredSession,
 } from './session-store.js';
-import type { Session, SessionOwner } from './session.js';
+import type { SessionOwner } from '../session-owner.js';
+import type { Session } from './session.js';
 
 /**
  * Keeps the session of a sign-in. One that brought no refresh token may take something over from the session in whose place it
@@ -129,7 +130,7 @@ export class SessionWriter {
   }
 
   makeCurrent({ fileName, summary }: StoredSession): void {
-    this.#writing(this.#store.pointerPath(summary), (path) => {
+    writing(this.#store.pointerPath(summary), (path) => {
       if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) setAside(path);
       writeFileAtomically(path, `${fileName}\n`);
     });
@@ -187,7 +188,7 @@ export class SessionWriter {
     const forgetPointer = () => removeIfThere(this.#store.pointerPath(summary));
     if (isLast) forgetPointer();
     removeIfThere(this.#store.path(`${fileName}.refreshing`));
-    this.#writing(this.#store.path(fileName), (path) => patiently(() => rmSync(path, { force: true })));
+    writing(this.#store.path(fileName), (path) => patiently(() => rmSync(path, { force: true })));
     if (isCurrent && !isLast) forgetPointer();
   }
 
@@ -214,7 +215,7 @@ export class SessionWriter {
   }
 
   #write(fileName: string, session: Session, key: SealingKey): void {
-    this.#writing(this.#store.path(fileName), (path) =>
+    writing(this.#store.path(fileName), (path) =>
       writeFileAtomically(path, sealRecord(session, key, fileName)),
     );
   }
@@ -240,11 +241,7 @@ export class SessionWriter {
   }
 
   #assertWritable(size: number): void {
-    this.#writing(this.#store.folder, (folder) => reserveFile(join(folder, 'probe'), size).discard());
-  }
-
-  #writing<T>(path: string, write: (path: string) => T): T {
-    return writing(path, write);
+    writing(this.#store.folder, (folder) => reserveFile(join(folder, 'probe'), size).discard());
   }
 }
 

@@ -1,3 +1,4 @@
+import type { SessionOwner } from '../session-owner.js';
 import type { Account } from './account.js';
 
 export interface AccessToken {
@@ -12,14 +13,7 @@ export interface AccessToken {
 }
 
 /** What anybody who may read the state folder can see of a session: no secret is in here. */
-export interface SessionSummary {
-  readonly provider: string;
-  readonly issuer: string;
-  readonly clientId: string;
-  /** A digest of what the configuration says of the provider's endpoints; null where they are as published. */
-  readonly endpoints: string | null;
-  /** The entry in a project's file that names the provider; null where the entry is the person's own. */
-  readonly project: ProjectEntry | null;
+export interface SessionSummary extends SessionOwner {
   /** The API that the session was asked for by its address (RFC 9728); null where there is none. */
   readonly resource: string | null;
   readonly account: Account;
@@ -34,14 +28,6 @@ export interface SessionSummary {
   readonly signedInAt: string;
   /** Set once the provider has definitively ended the session (RFC 6749 5.2, `invalid_grant`). */
   readonly ended: { readonly at: string; readonly reason: string } | null;
-}
-
-/** An entry of a project's file, as it was at the sign-in. */
-export interface ProjectEntry {
-  /** The real path of the file. */
-  readonly file: string;
-  /** SHA-256 over the entry. */
-  readonly digest: string;
 }
 
 export interface Session extends SessionSummary {
@@ -62,15 +48,6 @@ export interface Session extends SessionSummary {
   readonly proofKey: string | null;
   /** A digest of the sign-in's request; null where an earlier authcli made the session. Sealed, because a parameter may be a secret. */
   readonly requestDigest: string | null;
-}
-
-/** What a session belongs to. A name alone is not enough: its configuration may be changed by others. */
-export interface SessionOwner {
-  readonly provider: string;
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly endpoints: string | null;
-  readonly project: ProjectEntry | null;
 }
 
 /** Whether the provider is likely to give a new token: by what it said of the refresh token, and by the clock of this machine. */
