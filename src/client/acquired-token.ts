@@ -1,4 +1,5 @@
 import { AuthError } from '../errors.js';
+import { unverifiedClaims } from '../oauth/jwt.js';
 import { accountLabel, type Account } from '../store/account.js';
 import { isOfWrongClock, type AccessToken, type Session } from '../store/session.js';
 
@@ -104,7 +105,5 @@ interface StoredClaims {
 
 /** Of an ID token whose signature was verified when it came. */
 export function storedClaims(idToken: string): StoredClaims {
-  const payload = Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString();
-  const claims: StoredClaims = JSON.parse(payload);
-  return claims;
+  return unverifiedClaims(idToken);
 }
