@@ -400,6 +400,23 @@ test.skipIf(getuid?.() !== 0)('is not used where a link of another user leads to
   });
 });
 
+test.skipIf(getuid?.() !== 0)(
+  'is not used where a link of ours leads to a file of another user',
+  async () => {
+    const { machine } = await newcomer();
+    const others = inProject(machine, { defaultProvider: 'work' }, 'of somebody else');
+    chownSync(others.file, 65_534, 65_534);
+    const { run, file } = inProject(machine, {});
+    rmSync(file);
+    symlinkSync(others.file, file);
+    expect(await run(['token'])).toEqual({
+      exitCode: 4,
+      stdout: '',
+      stderr: `warning: ${file} is not used: it belongs to another user\nerror: not signed in to acme\nhint: authcli login -p acme\n`,
+    });
+  },
+);
+
 test('counts on Windows only below the profile of the person', async () => {
   const { machine } = await newcomer();
   const { run, file } = inProject(machine, { defaultProvider: 'work' });

@@ -1,12 +1,9 @@
 import { AuthError } from '../errors.js';
 import type { Client } from '../oauth/configuration.js';
 import type { Session } from '../store/session.js';
-import { timeLimit } from '../time-limit.js';
 import { storedClaims } from './acquired-token.js';
+import { limited, noAnswer, refreshTokensOf } from './revocation-limits.js';
 import type { ClientSurroundings } from './surroundings.js';
-
-/** A person who has signed in must not wait for a provider that does not answer. */
-const longestRevocationMs = 8_000;
 
 /**
  * A sign-in that brought no refresh token goes on with that of the session in whose place it comes: some providers give one at
@@ -65,12 +62,10 @@ export async function revokeReplaced(
       warn(`${about} stays good there: the provider has no revocation endpoint`);
       return;
     }
-    const silent = new AuthError('timeout', 'the provider does not answer');
-    const signal = timeLimit(surroundings.signal, longestRevocationMs, silent);
-    for (const token of [replaced.unverifiedRefreshToken, replaced.refreshToken]) {
-      if (token === null) continue;
-      surroundings.conceal(token);
-      await revoke(client, token, 'refresh_token', { ...surroundings, signal });
+    const wire = limited(surroundings, noAnswer);
+    for (const token of refreshTokensOf(replaced)) {
+      wire.conceal(token);
+      await revoke(client, token, 'refresh_token', wire);
     }
     warn(`${about} was revoked`);
   } catch (error) {

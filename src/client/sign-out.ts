@@ -5,9 +5,9 @@ import type { Provider } from '../providers/provider.js';
 import type { OpenSession, SessionStore, StoredSession } from '../store/session-store.js';
 import { SessionWriter } from '../store/session-writer.js';
 import type { Session, SessionSummary } from '../store/session.js';
-import { timeLimit } from '../time-limit.js';
 import { clientAuthentication } from './client-authentication.js';
 import { reconnect } from './connect.js';
+import { limited, noAnswer, refreshTokensOf } from './revocation-limits.js';
 import type { ClientSurroundings } from './surroundings.js';
 
 export interface SignOutRequest {
@@ -42,9 +42,6 @@ export async function signOut(
     return { session: latest.summary, ...revocation };
   });
 }
-
-/** Nobody who signs out waits for a provider, or for the keeper of a client secret, that does not answer. */
-const longestWaitMs = 8_000;
 
 type Revocation = Omit<SignedOut, 'session'>;
 
@@ -115,12 +112,6 @@ async function revokeTokens(session: Session, client: Client, wire: ClientSurrou
 }
 
 const noProof = 'the command for the client secret does not answer';
-const noAnswer = 'the provider does not answer';
-
-function limited(surroundings: ClientSurroundings, reason: string): ClientSurroundings {
-  const silent = new AuthError('timeout', reason);
-  return { ...surroundings, signal: timeLimit(surroundings.signal, longestWaitMs, silent) };
-}
 
 /** A session outlives its entry in the configuration. */
 function providerOf(
@@ -131,17 +122,10 @@ function providerOf(
 }
 
 /** The refresh token first: with it gone no new access token can come into being (RFC 7009 2.1). */
-function tokensOf({
-  refreshToken,
-  unverifiedRefreshToken,
-  accessToken,
-  otherAccessTokens,
-}: Session): { kind: TokenKind; token: string }[] {
+function tokensOf(session: Session): { kind: TokenKind; token: string }[] {
   return [
-    ...[unverifiedRefreshToken, refreshToken].flatMap((token) =>
-      token === null ? [] : [{ kind: 'refresh_token' as const, token }],
-    ),
-    ...[accessToken, ...Object.values(otherAccessTokens)].map(({ value }) => ({
+    ...refreshTokensOf(session).map((token) => ({ kind: 'refresh_token' as const, token })),
+    ...[session.accessToken, ...Object.values(session.otherAccessTokens)].map(({ value }) => ({
       kind: 'access_token' as const,
       token: value,
     })),

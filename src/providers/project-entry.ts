@@ -15,9 +15,7 @@ interface DecodedEntry {
 export async function decodeProjectEntry(name: string, value: unknown, path: string): Promise<DecodedEntry> {
   const complain = (place: string, expected: string): never => {
     const where = place === '' ? `providers.${name}` : `providers.${name}.${place}`;
-    throw new AuthError('usage', `${path}: ${where} must be ${expected}`, {
-      remedy: { kind: 'edit_file', path, change: 'correct it' },
-    });
+    throw mistake(path, where, expected);
   };
   if (isObject(value)) assertNothingMore(name, value, path);
   if (isObject(value) && 'preset' in value) {
@@ -27,6 +25,13 @@ export async function decodeProjectEntry(name: string, value: unknown, path: str
   const written = decodeWith(projectSchemas.named, value, complain);
   const { issuer, clientId, scope, redirect } = written;
   return { written, entry: { issuer, clientId, ...(scope && { scope }), ...(redirect && { redirect }) } };
+}
+
+/** What is wrong in a project's file, and where. @param expected goes on after "must be" */
+export function mistake(path: string, place: string, expected: string): AuthError {
+  return new AuthError('usage', `${path}: ${place} must be ${expected}`, {
+    remedy: { kind: 'edit_file', path, change: 'correct it' },
+  });
 }
 
 /** The person adds the same provider then, with all that a project may say of it. */

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
-import { lstatSync, realpathSync } from 'node:fs';
+import { lstatSync, realpathSync, type Stats } from 'node:fs';
 import { sep } from 'node:path';
 
 import { AuthError, systemErrorCode } from '../errors.js';
 import { isObject } from '../json-document.js';
 import { decodeBytes, isOwn, parse, readOpened } from './configuration.js';
-import { decodeProjectEntry, remedyToAdd } from './project-entry.js';
+import { decodeProjectEntry, mistake, remedyToAdd } from './project-entry.js';
 import type { Remedy } from '../remedy.js';
 import { isProviderName, type ProviderEntry } from './provider.js';
 
@@ -56,22 +56,22 @@ export async function readProjectFile(path: string, reader: Reader): Promise<Pro
 }
 
 /** A link of another user could make a file of ours, which we once cloned, the project of a folder that he can write. */
-function readTrusted(path: string, { uid, profile, warn }: Reader): string | undefined {
+function readTrusted(path: string, reader: Reader): string | undefined {
   return readOpened(path, (stats, read) => {
-    const distrust =
-      uid === undefined
-        ? isBelow(profile, path)
-          ? undefined
-          : 'it lies outside of your own folder, where others may write'
-        : isOwn(stats, uid) && isOwn(lstatSync(path), uid)
-          ? (stats.mode & 0o002) === 0
-            ? undefined
-            : 'everybody can write it'
-          : 'it belongs to another user';
+    const distrust = distrustOf(path, stats, reader);
     if (distrust === undefined) return decodeBytes(read(largestFile), path);
-    warn(`${path} is not used: ${distrust}`);
+    reader.warn(`${path} is not used: ${distrust}`);
     return undefined;
   });
+}
+
+/** Why the file is not used; undefined where it is. */
+function distrustOf(path: string, stats: Stats, { uid, profile }: Reader): string | undefined {
+  if (uid === undefined) {
+    return isBelow(profile, path) ? undefined : 'it lies outside of your own folder, where others may write';
+  }
+  if (!isOwn(stats, uid) || !isOwn(lstatSync(path), uid)) return 'it belongs to another user';
+  return (stats.mode & 0o002) === 0 ? undefined : 'everybody can write it';
 }
 
 /** Names of Windows differ in case and are the same. */
@@ -83,9 +83,7 @@ function isBelow(folder: string | undefined, path: string): boolean {
 
 async function decode(path: string, text: string): Promise<ProjectFile> {
   const at = (place: string, expected: string): never => {
-    throw new AuthError('usage', `${path}: ${place} must be ${expected}`, {
-      remedy: { kind: 'edit_file', path, change: 'correct it' },
-    });
+    throw mistake(path, place, expected);
   };
   const content = text.trim() === '' ? {} : await parse(text, path);
   if (!isObject(content)) return at('the file', 'an object');
