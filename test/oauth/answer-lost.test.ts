@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 
 import { describe, expect, test } from 'vitest';
@@ -9,8 +8,8 @@ import { providerFetch, type Wire } from '../../src/oauth/wire.js';
 import { drip, startBlackHole, startServer } from '../hostile/servers.js';
 import { isFull } from '../hostile/sizes.js';
 import { canCertify, newAuthority } from '../support/certificates.js';
-import { listen } from '../support/listen.js';
 import { login, newcomer } from '../support/newcomer.js';
+import { freePort } from '../support/ports.js';
 import { startProxy, type ProxyOptions } from '../support/proxy.js';
 
 /** When a request has ended without an answer that is of use: whether the provider may have acted on it. */
@@ -52,11 +51,7 @@ const then =
 const saying = (answer: string) => http(then((socket) => socket.end(answer.replaceAll('\n', '\r\n'))));
 
 async function closedPort(): Promise<string> {
-  const server = createServer();
-  const port = await listen(server, '127.0.0.1');
-  server.close();
-  await once(server, 'close');
-  return `http://127.0.0.1:${port}/token`;
+  return `http://127.0.0.1:${await freePort()}/token`;
 }
 
 /** The environment of a machine behind that proxy. */
