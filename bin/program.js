@@ -6,13 +6,15 @@
 const { createHash } = require('node:crypto');
 const { readFileSync, statSync } = require('node:fs');
 const Module = require('node:module');
+const nodePath = require('node:path');
 const { arch, execPath, platform, version } = require('node:process');
 const { Script } = require('node:vm');
 
 const digestLength = 32;
 
 function load() {
-  const file = require.resolve('../dist/cli/start.cjs');
+  // Not `require.resolve`, here and at the end: it asks the system for each folder on the way.
+  const file = nodePath.join(__dirname, '../dist/cli/start.cjs');
   const stored = contentOf(codeCachePath(file));
   if (stored !== undefined) {
     const bytes = readFileSync(file);
@@ -28,7 +30,7 @@ function load() {
     }
   }
   /** @type {typeof import('../src/main.js')} */
-  const main = require(file);
+  const main = require.cache[file]?.exports ?? require(file);
   return main;
 }
 
