@@ -6,32 +6,35 @@
 const { createHash } = require('node:crypto');
 const { readFileSync, statSync } = require('node:fs');
 const Module = require('node:module');
-const nodePath = require('node:path');
 const { arch, execPath, platform, version } = require('node:process');
 const { Script } = require('node:vm');
 
 const digestLength = 32;
 
 function load() {
-  // Not `require.resolve`, here and at the end: it asks the system for each folder on the way.
-  const file = nodePath.join(__dirname, '../dist/cli/start.cjs');
-  const stored = contentOf(codeCachePath(file));
-  if (stored !== undefined) {
-    const bytes = readFileSync(file);
-    const cachedData = checkedCodeCache(bytes, stored);
-    if (cachedData !== undefined) {
-      const source = bytes.toString();
-      const loaded = new Module(file);
-      // For the other chunks, which require it by its name.
-      require.cache[file] = loaded;
-      const script = new Script(Module.wrap(source), { filename: file, cachedData });
-      script.runInThisContext()(loaded.exports, Module.createRequire(file), loaded);
-      loaded.loaded = true;
-    }
-  }
+  const file = require.resolve('../dist/cli/start.cjs');
   /** @type {typeof import('../src/main.js')} */
-  const main = require.cache[file]?.exports ?? require(file);
+  const main = compiledAhead(file)?.exports ?? require(file);
   return main;
+}
+
+/**
+ * The module, run; undefined where no cache fits this Node and this source.
+ * @param {string} file the source
+ */
+function compiledAhead(file) {
+  const stored = contentOf(codeCachePath(file));
+  if (stored === undefined) return undefined;
+  const bytes = readFileSync(file);
+  const cachedData = checkedCodeCache(bytes, stored);
+  if (cachedData === undefined) return undefined;
+  const loaded = new Module(file);
+  // For the other chunks, which require it by its name.
+  require.cache[file] = loaded;
+  const script = new Script(Module.wrap(bytes.toString()), { filename: file, cachedData });
+  script.runInThisContext()(loaded.exports, Module.createRequire(file), loaded);
+  loaded.loaded = true;
+  return loaded;
 }
 
 /** @param {string} path */

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { wrap } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +67,25 @@ describe('the package as it would be published', () => {
       status: 0,
       stdout: `${packageDescription.version}\n`,
       stderr: '',
+    });
+  });
+
+  test('is one program, with one error class, where its dist folder is a link', () => {
+    const linked = join(folder, 'linked');
+    cpSync(join(folder, 'package', 'bin'), join(linked, 'bin'), { recursive: true });
+    cpSync(join(folder, 'package', 'package.json'), join(linked, 'package.json'));
+    symlinkSync(join(folder, 'package', 'dist'), join(linked, 'dist'));
+    const { status, stdout, stderr } = spawnSync(
+      execPath,
+      [join(linked, 'bin', 'authcli.js'), 'login', '-p', 'acme'],
+      { encoding: 'utf8', env: { HOME: folder } },
+    );
+    expect({ status, stdout, stderr }).toEqual({
+      status: 2,
+      stdout: '',
+      stderr:
+        'error: no provider is named "acme" (none is configured)\n' +
+        'hint: authcli provider add acme --issuer URL --client-id ID\n',
     });
   });
 
