@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
@@ -9,6 +9,7 @@ import {
   type ListenerOptions,
 } from '../../src/callback/listener.js';
 import { AuthError } from '../../src/errors.js';
+import { freePort, takenPort } from '../support/ports.js';
 import { connectTo, readReply, requestText, sendRaw } from '../support/raw-http.js';
 
 const state = 'Xq0y4o0bYbQ0m1u5rC2o1A';
@@ -28,15 +29,6 @@ async function listen(options: Partial<ListenerOptions> = {}): Promise<Authoriza
   });
   open.push(listener);
   return listener;
-}
-
-async function occupyPort(): Promise<number> {
-  const server: Server = createServer();
-  open.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 describe('an authorization response', () => {
@@ -205,16 +197,13 @@ test.each([
 
 describe('the port', () => {
   test('is the first free one of a list', async () => {
-    const taken = await occupyPort();
-    const short = await listen();
-    await short.close();
-    const free = Number(new URL(short.redirectUri).port);
+    const [taken, free] = [await takenPort(), await freePort()];
     const listener = await listen({ ports: [taken, free] });
     expect(listener.redirectUri).toBe(`http://127.0.0.1:${free}/callback`);
   });
 
   test('is a wrong use of the command when every one of the list is taken', async () => {
-    const [first, second] = [await occupyPort(), await occupyPort()];
+    const [first, second] = [await takenPort(), await takenPort()];
     const failure: unknown = await listen({ ports: [first, second] }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(AuthError);
     expect(failure).toMatchObject({

@@ -12,8 +12,8 @@ export async function takenPort(host = '127.0.0.1', wanted = 0): Promise<number>
 }
 
 /**
- * No system gives out ports below 32768 by itself. One from above could go to anybody's connection before the test
- * takes it.
+ * Linux, macOS and Windows, as they come, give out no port below 32768 by themselves. A port from above could go to
+ * another connection before the test takes it.
  */
 const untouched = { from: 20_000, count: 12_000 };
 let next = Math.floor(Math.random() * untouched.count);
