@@ -85,7 +85,7 @@ describe('the redirect URI that a provider compares', () => {
     expect(redirectUrisOf(acme)).toEqual([uri, uri]);
   });
 
-  test('without a port: any, of the list if there is one', async () => {
+  test('a redirect URI without a port gets the port of the list, and a free one where there is no list', async () => {
     const { acme, machine } = await registered(['http://127.0.0.1/oauth/back']);
     const port = await freePort();
     const argv = ['--redirect-uri', 'http://127.0.0.1/oauth/back'];

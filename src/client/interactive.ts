@@ -165,7 +165,9 @@ async function listen(
       onIgnored: (count) => conversation.ignoredRequests(count),
       onRefusedCaller: (caller) => conversation.refusedCaller(caller, conversation.canPaste && !isForm),
       onUnknownCallers: () =>
-        trace('the system does not say which user a connection comes from: any may answer'),
+        trace(
+          'the system does not say which user a connection comes from, so an answer of every user counts',
+        ),
     });
   }
   // Nothing of ours is there: the person reads the response off the address bar.

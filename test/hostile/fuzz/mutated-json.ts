@@ -16,7 +16,7 @@ export function mutatedJson(good: object, special: SpecialValues, chance: Chance
   return chance.happens(0.15) ? chance.pick(spoilings)(text, chance) : text;
 }
 
-/** Each of the special values is as likely as any other, however deep its member lies, or whether it is there at all. */
+/** All special values are equally likely. It does not matter how deep their member lies, nor whether the document has it. */
 function withSpecialValue(document: ObjectPiece, special: SpecialValues, chance: Chance): ObjectPiece {
   const all = Object.entries(special).flatMap(([name, values]) => values.map((value) => ({ name, value })));
   const { name, value } = chance.pick(all);
